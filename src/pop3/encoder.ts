@@ -1,0 +1,70 @@
+/**
+ * The lines that postern writes itself: status lines, its own commands, multi-line responses. Refuses anything
+ * that would end a line early, so that no text can become a second reply or command.
+ */
+import type { Command } from './command.js'
+import { declassify } from './secret.js'
+
+const UNSAFE = /[\r\n\0]/
+
+/**
+ * Writes a status line with its CRLF.
+ *
+ * @param responseCode without brackets, as `SYS/TEMP`; null for none
+ * @param text printable text; cut so that the line keeps to 512 octets
+ * @throws TypeError where code or text holds CR, LF or NUL
+ * RFC 1939 §3, RFC 2449 §3 and §4.
+ */
+export function encodeStatusLine(
+  indicator: '+OK' | '-ERR',
+  responseCode: string | null,
+  text: string,
+): Buffer {
+  const code = responseCode === null ? '' : `[${responseCode}]`
+  const words = [indicator as string, code, text].filter((word) => word !== '')
+  const line = words.join(' ')
+  if (UNSAFE.test(line)) throw new TypeError('a status line cannot hold CR, LF or NUL')
+  return Buffer.from(`${line.slice(0, 510)}\r\n`, 'latin1')
+}
+
+/**
+ * Writes a command with its CRLF in the canonical form: upper-case verb, single blanks.
+ *
+ * @throws TypeError where an argument holds CR, LF or NUL
+ * RFC 1939 §3.
+ */
+export function encodeCommand(command: Pick<Command, 'verb' | 'keyword' | 'arguments' | 'secret'>): Buffer {
+  const keyword = command.verb === 'unrecognized' ? command.keyword : command.verb
+  const words = [keyword, ...command.arguments]
+  if (command.secret !== null) words.push(declassify(command.secret).toString('latin1'))
+  const line = words.join(' ')
+  if (UNSAFE.test(line)) throw new TypeError('a command cannot hold CR, LF or NUL')
+  return Buffer.from(`${line}\r\n`, 'latin1')
+}
+
+/**
+ * Byte-stuffs content and adds the termination octet line.
+ *
+ * @param content whole lines that end in CRLF; a missing last CRLF is added
+ * RFC 1939 §3.
+ */
+export function encodeContent(content: Buffer): Buffer {
+  const text = content.toString('latin1')
+  const stuffed = text.startsWith('.')
+    ? `.${text.replaceAll('\r\n.', '\r\n..')}`
+    : text.replaceAll('\r\n.', '\r\n..')
+  const end = stuffed === '' || stuffed.endsWith('\r\n') ? '.\r\n' : '\r\n.\r\n'
+  return Buffer.from(stuffed + end, 'latin1')
+}
+
+/**
+ * Removes byte-stuffing from content.
+ *
+ * @param content octets between the status line and the termination octet line
+ * RFC 1939 §3.
+ */
+export function removeByteStuffing(content: Buffer): Buffer {
+  const text = content.toString('latin1')
+  const plain = text.replaceAll('\r\n..', '\r\n.')
+  return Buffer.from(plain.startsWith('..') ? plain.slice(1) : plain, 'latin1')
+}
