@@ -27,7 +27,7 @@ export interface ClientLeg {
  * @returns the lines in order. Quirk: Dovecot's list begins with a line `CAPA`, which is kept as received.
  */
 export function decodeCapabilities(content: Buffer): readonly Capability[] {
-  const lines = content.latin1Slice().split('\r\n')
+  const lines = content.toString('latin1').split('\r\n')
   if (lines[lines.length - 1] === '') lines.pop()
   return lines.map((line) => {
     const [tag = '', ...parameters] = line.split(' ').filter((word) => word !== '')
@@ -51,12 +51,12 @@ export function announces(capabilities: readonly Capability[], tag: string): boo
 export function capabilitiesForClient(capabilities: readonly Capability[], leg: ClientLeg): Buffer {
   const lines: string[] = []
   for (const capability of capabilities) {
-    if (capability.tag === 'STLS' || capability.tag === 'PIPELINING') continue
+    if (capability.tag === 'STLS') continue
     if (leg.refusesLogin && (capability.tag === 'USER' || capability.tag === 'SASL')) continue
     const line = capability.tag === 'SASL' ? withoutChannelBinding(capability) : capability.line
     if (line !== null) lines.push(line)
   }
-  lines.push('PIPELINING')
+  if (!announces(capabilities, 'PIPELINING')) lines.push('PIPELINING')
   if (leg.offersStls) lines.push('STLS')
   return Buffer.from(lines.map((line) => `${line}\r\n`).join(''), 'latin1')
 }

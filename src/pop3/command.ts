@@ -74,7 +74,7 @@ export function decodeCommand(line: Buffer, multiLineVerbs: ReadonlySet<string>)
   const end = endOfText(line)
   const found: Anomaly[] = []
   if (end === line.length - 1) found.push('bare-line-feed')
-  const text = line.latin1Slice(0, end)
+  const text = line.toString('latin1', 0, end)
   noteOctets(text, found)
   const begin = firstNonBlank(text)
   if (begin > 0) found.push('padded-command')

@@ -146,8 +146,8 @@ export class ReplyDecoder {
     this.#scanner = null
     this.#contentEnd = null
     const rest = this.#buffer.take(this.#buffer.octets)
-    const parts = [held, end, rest].filter((part) => part !== null && part.length > 0) as Buffer[]
-    return parts.length === 1 ? (parts[0] ?? rest) : Buffer.concat(parts)
+    const parts = [held, end, rest].filter((part) => part !== null)
+    return Buffer.concat(parts)
   }
 
   #nextContent(scanner: ContentScanner): ServerEvent | null {
@@ -216,12 +216,12 @@ export function decodeStatusLine(
     if (line[end - 1] === CR) end -= 1
     else found.push('bare-line-feed')
   }
-  if (line.latin1Slice(0, indicator.length) !== indicator) found.push('status-indicator-case')
+  if (line.toString('latin1', 0, indicator.length) !== indicator) found.push('status-indicator-case')
   if (line.length > LAWFUL_LINE_OCTETS) found.push('status-line-long')
   let from = indicator.length
   if (line[from] === SP) from += 1
   else if (from < end) found.push('missing-separator')
-  let text = line.latin1Slice(from, end)
+  let text = line.toString('latin1', from, end)
   if (text.includes('\r')) found.push('bare-carriage-return')
   if (text.includes('\0')) found.push('nul-octet')
   let responseCode: string | null = null
