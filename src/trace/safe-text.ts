@@ -9,7 +9,7 @@ export const SAFE_TEXT_CODE_POINTS = 512
 const PLAIN_ASCII = /^[\x20-\x7e]*$/
 // Controls (C0, DEL, C1), formats (bidi, zero-width, tags), surrogates without a partner, private use, line and
 // paragraph separators: each can move a cursor, forge a line, disguise an address or recolour a screen.
-const HARMFUL = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\u{fe00}-\u{fe0f}\u{e0100}-\u{e01ef}]/gu
+const HARMFUL = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/gu
 
 /**
  * Makes text from the wire harmless to terminals, logs and line-based readers, and bounds its length.

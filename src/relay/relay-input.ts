@@ -1,0 +1,38 @@
+/**
+ * The language between the relay and the one place that performs I/O: what can happen to a session, and what
+ * the relay asks for in return. Types only.
+ */
+import type { Failure, Side, TlsFacts, TraceEvent } from '../trace/event.js'
+
+/** What happened at the edge. */
+export type RelayInput =
+  /** The client's connection was accepted. First input of every session. */
+  | { readonly type: 'accepted' }
+  | { readonly type: 'octets'; readonly side: Side; readonly octets: Buffer }
+  /** The side sent its last octet and may still read. */
+  | { readonly type: 'end'; readonly side: Side }
+  /** The side's connection is gone. */
+  | { readonly type: 'closed'; readonly side: Side }
+  /** The server's TCP connection stands; with POP3S, TLS follows at once. */
+  | { readonly type: 'server-reached' }
+  /** TLS stands on the side; toward the server its certificate has been verified. */
+  | { readonly type: 'tls-established'; readonly side: Side; readonly tls: TlsFacts }
+  /** The side cannot be used: no connection, no handshake, no acceptable certificate, no reader. */
+  | { readonly type: 'failed'; readonly side: Side; readonly failure: Failure }
+  /** Time has passed; see {@link Relay.isDue}. */
+  | { readonly type: 'clock' }
+  /** The process wants to end: finish what is within a reply. */
+  | { readonly type: 'drain' }
+
+/** What the edge is to do, in order. */
+export type RelayEffect =
+  /** Connect TCP; with POP3S toward the server, go on with TLS at once. */
+  | { readonly type: 'connect-server' }
+  | { readonly type: 'write'; readonly side: Side; readonly octets: Buffer }
+  /** Wrap the side's connection in TLS once all that was written has left. */
+  | { readonly type: 'start-tls'; readonly side: Side }
+  /** Close the side behind what was written. */
+  | { readonly type: 'end'; readonly side: Side }
+  /** Drop the side's connection at once, unwritten octets with it. */
+  | { readonly type: 'destroy'; readonly side: Side }
+  | { readonly type: 'trace'; readonly event: TraceEvent }

@@ -1,0 +1,151 @@
+/**
+ * What observers see of a session: one versioned set of plain events that log, recorder, dump and dashboard
+ * share. All text in them is harmless already and no event holds a credential. Knows nothing of who listens.
+ */
+import type { Anomaly } from '../pop3/anomaly.js'
+
+/** Version of the event set; raised where a reader of the version before would misread one. */
+export const TRACE_VERSION = 1
+
+export type Side = 'client' | 'server'
+
+/** What TLS agreed on, for a leg. */
+export interface TlsFacts {
+  /** `TLSv1.3` */
+  readonly protocol: string
+  /** OpenSSL's name of the cipher suite. */
+  readonly cipher: string
+  readonly resumed: boolean
+  /** Name asked for with SNI, null without. */
+  readonly serverName: string | null
+  /** Protocol agreed on with ALPN, null without. */
+  readonly alpn: string | null
+}
+
+/** Octets each way, as they crossed the sockets' inner side (without TLS). */
+export interface OctetCounts {
+  readonly fromClient: number
+  readonly toClient: number
+  readonly fromServer: number
+  readonly toServer: number
+}
+
+/** Why a session ended. `failed` has a code beside it. */
+export type ClosedReason =
+  | 'quit'
+  | 'client-left'
+  | 'server-closed'
+  | 'server-refused'
+  | 'login-deadline'
+  | 'idle'
+  | 'drained'
+  | 'failed'
+
+/** Codes of what went wrong, stable and documented in the README. */
+export const FAILURE_CODES = {
+  POSTERN_SERVER_UNREACHABLE: 'no TCP connection to the server',
+  POSTERN_SERVER_TLS: 'the TLS handshake with the server failed',
+  POSTERN_SERVER_CERTIFICATE: "the server's certificate is not acceptable",
+  POSTERN_SERVER_NO_STLS: 'the server does not take STLS',
+  POSTERN_SERVER_GREETING: "the server's greeting is missing or no POP3",
+  POSTERN_SERVER_PROTOCOL: 'the server broke the protocol',
+  POSTERN_SERVER_CLOSED: 'the server closed the connection within a reply',
+  POSTERN_CLIENT_TLS: 'the TLS handshake with the client failed',
+  POSTERN_CLIENT_PROTOCOL: 'the client broke the protocol',
+  POSTERN_DEADLINE: 'a deadline passed',
+  POSTERN_WRITE_STALLED: 'a side took no octets though some waited for it',
+  POSTERN_LIMIT: 'a limit of sessions was reached',
+  POSTERN_SHUTTING_DOWN: 'postern is ending',
+} as const
+
+export type FailureCode = keyof typeof FAILURE_CODES
+
+/** One thing that went wrong, told for the client, the administrator and programs. */
+export interface Failure {
+  readonly code: FailureCode
+  /** Waiting will not mend it: `[SYS/PERM]` instead of `[SYS/TEMP]` (RFC 3206). */
+  readonly isPermanent: boolean
+  /** One line, printable ASCII, that names the leg: `server certificate expired on 2026-01-02`. */
+  readonly text: string
+  /** What an administrator can do about it; null where the text says it all. */
+  readonly hint: string | null
+}
+
+/** What happened. `number` counts the client's commands from 1; 0 stands for what no command asked for. */
+export type TraceContent =
+  | {
+      readonly type: 'session-opened'
+      readonly service: string
+      readonly listener: string
+      readonly client: string
+      readonly server: string
+    }
+  | { readonly type: 'tls-established'; readonly side: Side; readonly tls: TlsFacts }
+  | { readonly type: 'server-connected' }
+  | { readonly type: 'greeting'; readonly indicator: '+OK' | '-ERR'; readonly text: string; readonly afterMs: number }
+  | {
+      readonly type: 'command'
+      readonly number: number
+      readonly verb: string
+      /** The command as a person may see it, credentials redacted. */
+      readonly shown: string
+      readonly octets: number
+    }
+  | { readonly type: 'sasl-challenge'; readonly number: number; readonly octets: number }
+  | { readonly type: 'sasl-response'; readonly number: number; readonly octets: number; readonly cancels: boolean }
+  | {
+      readonly type: 'reply'
+      readonly number: number
+      readonly verb: string
+      /** Who answered: the server, or postern itself. */
+      readonly source: 'server' | 'postern'
+      readonly indicator: '+OK' | '-ERR'
+      readonly responseCode: string | null
+      readonly text: string
+      /** Milliseconds from the command to its status line. */
+      readonly afterMs: number
+    }
+  | {
+      readonly type: 'content-end'
+      readonly number: number
+      readonly verb: string
+      /** Octets with byte-stuffing removed. */
+      readonly octets: number
+      readonly afterMs: number
+    }
+  | { readonly type: 'unsolicited'; readonly octets: number }
+  | { readonly type: 'logged-in'; readonly user: string | null; readonly mechanism: string | null }
+  | {
+      readonly type: 'login-refused'
+      readonly user: string | null
+      readonly mechanism: string | null
+      readonly responseCode: string | null
+      readonly text: string
+    }
+  | {
+      readonly type: 'anomaly'
+      readonly side: Side
+      readonly number: number
+      readonly anomaly: Anomaly
+      /** Octets concerned, where a count says something. */
+      readonly octets: number | null
+    }
+  | { readonly type: 'failure'; readonly side: Side; readonly failure: Failure }
+  | {
+      readonly type: 'session-closed'
+      readonly reason: ClosedReason
+      readonly code: FailureCode | null
+      readonly user: string | null
+      readonly state: 'AUTHORIZATION' | 'TRANSACTION' | 'UPDATE'
+      readonly commands: number
+      readonly messages: number
+      readonly octets: OctetCounts
+      readonly durationMs: number
+    }
+
+/** One event: when (milliseconds since the epoch, with fractions), in which session, and what. */
+export interface TraceEvent {
+  readonly at: number
+  readonly session: string
+  readonly content: TraceContent
+}
