@@ -27,8 +27,13 @@ export interface Way {
 export interface Compared<T> {
   /** What the client made of it, the same on both ways. */
   readonly outcome: T
-  /** What remains in the maildrop, the same on both ways. */
-  readonly left: readonly Buffer[]
+  /** What remains in the maildrop, octets as latin1, the same on both ways. */
+  readonly left: readonly string[]
+}
+
+/** Octets as latin1: what a failed comparison can print and a large one compares quickly. */
+export function texts(mails: readonly Buffer[]): readonly string[] {
+  return mails.map((mail) => mail.toString('latin1'))
 }
 
 /** What a client run is given. */
@@ -39,8 +44,6 @@ export interface Run {
   readonly directory: string
   /** Adds mail to the maildrop on this way. */
   deliver(mails: readonly Buffer[]): void
-  /** What is in the maildrop on this way now. */
-  remaining(): readonly Buffer[]
 }
 
 export interface BothWays {
@@ -111,9 +114,9 @@ export async function startBothWays(): Promise<BothWays> {
             account,
             directory: scratch.path,
             deliver: (more) => server.deliver(account, more),
-            remaining: () => server.mailOf(account),
           })
-          results.push({ outcome, left: server.mailOf(account) })
+          await server.settled(account)
+          results.push({ outcome, left: texts(server.mailOf(account)) })
         } catch (error) {
           throw new Error(`${way.name}: ${error instanceof Error ? error.message : error}`, { cause: error })
         } finally {
@@ -145,10 +148,10 @@ export function writeCertificate(
   return { certFile, keyFile }
 }
 
-/** A message as POP3 carries it, byte-stuffing undone: every line ends in CRLF (RFC 1939 §3). */
-export function asDelivered(mail: Buffer): Buffer {
+/** A message as POP3 carries it, byte-stuffing undone, in latin1: every line ends in CRLF (RFC 1939 §3). */
+export function asDelivered(mail: Buffer): string {
   const text = mail.toString('latin1').replace(/\r?\n/g, '\r\n')
-  return Buffer.from(text.endsWith('\r\n') ? text : `${text}\r\n`, 'latin1')
+  return text.endsWith('\r\n') ? text : `${text}\r\n`
 }
 
 /**

@@ -43,8 +43,11 @@ export interface Dovecot {
   deliver(account: Account, mails: readonly Buffer[]): void
   /** What remains in a maildrop, in its order. */
   mailOf(account: Account): readonly Buffer[]
-  /** Number of logins that succeeded since the start, as the server's own log counts them. */
-  logins(): number
+  /**
+   * Resolves once every session of an account has ended at the server, by its own log: only then is it certain
+   * what a session has done to the maildrop. Rejects where one goes on for ten seconds.
+   */
+  settled(account: Account): Promise<void>
   /** The server's log, for the message of a failed test. */
   log(): string
   stop(): Promise<void>
@@ -140,7 +143,12 @@ export async function startDovecot(options: DovecotOptions): Promise<Dovecot> {
         .sort((one, other) => (one.name < other.name ? -1 : 1))
         .map(({ path }) => readFileSync(path))
     },
-    logins: () => [...log().matchAll(/pop3-login: Info: Login: /g)].length,
+    async settled({ user }) {
+      await until(
+        `the sessions of ${user} to end at the server`,
+        () => loginsOf(user, log()) === endingsOf(user, log()),
+      )
+    },
     async stop() {
       await stop(child)
       directory.remove()
@@ -232,6 +240,16 @@ service anvil {
 }
 ${unprivileged}
 `
+}
+
+function loginsOf(user: string, log: string): number {
+  return log.split(`pop3-login: Info: Login: user=<${user}>`).length - 1
+}
+
+function endingsOf(user: string, log: string): number {
+  return log
+    .split('\n')
+    .filter((line) => line.includes(` pop3(${user})<`) && line.includes(': Info: Disconnected')).length
 }
 
 function readLog(file: string): string {
