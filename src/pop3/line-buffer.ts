@@ -16,6 +16,9 @@ export class LineBuffer {
   #offset = 0
   /** Octets from the offset on in which no LF stands. */
   #searched = 0
+  /** Pieces, and their octets, that lie wholly within `#searched`: a peer that sends single octets costs no rescan. */
+  #passedPieces = 0
+  #passedOctets = 0
   #octets = 0
 
   /** Octets held. */
@@ -79,6 +82,8 @@ export class LineBuffer {
     if (first !== undefined && this.#offset > 0) this.#pieces[0] = first.subarray(this.#offset)
     this.#offset = 0
     this.#searched = 0
+    this.#passedPieces = 0
+    this.#passedOctets = 0
     this.#pieces.unshift(octets)
     this.#octets += octets.length
   }
@@ -88,8 +93,14 @@ export class LineBuffer {
     const first = this.#pieces[0]
     if (first === undefined) return EMPTY
     if (first.length - this.#offset >= count) return first.subarray(this.#offset, this.#offset + count)
-    const parts = [first.subarray(this.#offset), ...this.#pieces.slice(1)]
-    return Buffer.concat(parts).subarray(0, count)
+    const parts = [first.subarray(this.#offset)]
+    let missing = count - (first.length - this.#offset)
+    for (let index = 1; index < this.#pieces.length && missing > 0; index += 1) {
+      const part = (this.#pieces[index] ?? EMPTY).subarray(0, missing)
+      parts.push(part)
+      missing -= part.length
+    }
+    return Buffer.concat(parts)
   }
 
   #takeFromFirst(most: number): Buffer {
@@ -104,6 +115,8 @@ export class LineBuffer {
     if (first === undefined) return
     this.#octets -= count
     this.#searched = Math.max(0, this.#searched - count)
+    this.#passedPieces = 0
+    this.#passedOctets = 0
     this.#offset += count
     if (this.#offset >= first.length) {
       this.#pieces.shift()
@@ -113,12 +126,11 @@ export class LineBuffer {
 
   /** Length of the first line with its LF where it is at most `limit`, else 0. */
   #lineLength(limit: number): number {
-    let before = 0
-    let index = 0
-    for (const piece of this.#pieces) {
+    let before = this.#passedOctets
+    for (let index = this.#passedPieces; index < this.#pieces.length && before < limit; index += 1) {
+      const piece = this.#pieces[index] ?? EMPTY
       const start = index === 0 ? this.#offset : 0
       const length = piece.length - start
-      index += 1
       if (before + length > this.#searched) {
         const found = piece.indexOf(LF, start + Math.max(0, this.#searched - before))
         if (found >= 0) {
@@ -128,9 +140,10 @@ export class LineBuffer {
         }
       }
       before += length
-      if (before >= limit) break
+      this.#passedPieces = index + 1
+      this.#passedOctets = before
     }
-    this.#searched = before
+    this.#searched = Math.max(this.#searched, before)
     return 0
   }
 }
