@@ -1,0 +1,100 @@
+import { describe, expect, it } from 'vitest'
+import { parseConfig } from '../../src/config/file.js'
+import { LIMIT_FACTS } from '../../src/config/limit-facts.js'
+import { loadConfig, NO_COMMAND_LINE_SETTINGS } from '../../src/config/load.js'
+import { printSettings } from '../../src/config/print.js'
+import type { ServiceSettings, Settings } from '../../src/config/settings.js'
+import { parseLegUrl } from '../../src/config/url.js'
+import { DEFAULT_LIMITS } from '../../src/pop3/limits.js'
+
+const FILE = '/etc/postern/postern.yaml'
+
+const FULL = `
+log: { level: debug, user-names: false }
+authority-dir: ca
+write: trace.jsonl
+services:
+  - name: office
+    listen:
+      - pop3://127.0.0.1:1110
+      - url: pop3s://0.0.0.0:1995
+        certificate: [{ cert: a.pem, key: b.pem }, { cert: c.pem, key: d.pem }]
+        names: [mail.example.org]
+        old-tls: true
+      - url: pop3://127.0.0.1:1111
+        stls: false
+    upstream:
+      url: pop3s://pop.example.org
+      name: cert.example.org
+      ca: ca.pem
+      accept-certificates: [${'ab'.repeat(32)}]
+      minimum-tls: TLSv1.3
+    limits: { idle: 20min, sessions: 5, command-line: 1KiB }
+    multi-line-verbs: [XFOO]
+  - name: attic
+    listen: { url: 'pop3+stls://[::1]:1112', certificate: { cert: a.pem, key: b.pem } }
+    upstream: pop3://10.0.0.1
+`
+
+function settingsOf(text: string): Settings {
+  const { settings } = parseConfig(text, FILE)
+  return {
+    log: { level: settings.logLevel ?? 'info', userNames: settings.logUserNames ?? true },
+    authorityDirectory: settings.authorityDirectory ?? '/state',
+    writeFile: settings.writeFile,
+    services: settings.services ?? [],
+  }
+}
+
+describe('printSettings', () => {
+  it('writes a file that gives the same settings', () => {
+    const settings = settingsOf(FULL)
+    expect(settingsOf(printSettings(settings, null))).toEqual(settings)
+    expect(settingsOf(printSettings(settings, new Map()))).toEqual(settings)
+  })
+
+  it('writes every limit so that it is read back', () => {
+    const odd = Object.fromEntries(LIMIT_FACTS.map(({ limit, least }) => [limit, least + 1]))
+    const base = settingsOf(FULL)
+    const services = base.services.map(
+      (service): ServiceSettings => ({ ...service, limits: { ...DEFAULT_LIMITS, ...odd } }),
+    )
+    const settings = { ...base, services }
+    expect(settingsOf(printSettings(settings, null))).toEqual(settings)
+  })
+
+  it('says of each value where it came from', () => {
+    const { places } = parseConfig(FULL, FILE)
+    const lines = printSettings(settingsOf(FULL), places).split('\n')
+    const originOf = (value: string): string | undefined =>
+      lines.find((line) => line.trim().startsWith(value))?.split('# ')[1]
+    expect(originOf('level: debug')).toBe(`${FILE}:2`)
+    expect(originOf('authority-dir: /etc/postern/ca')).toBe(`${FILE}:3`)
+    expect(originOf('- url: pop3://127.0.0.1:1110')).toBe(`${FILE}:8`)
+    expect(originOf('names: []')).toBe('default')
+    expect(originOf('- cert: /etc/postern/c.pem')).toBe(`${FILE}:10`)
+    expect(originOf('- url: pop3+stls://[::1]:1112')).toBe(`${FILE}:24`)
+    expect(originOf('cert: /etc/postern/a.pem')).toBe(`${FILE}:24`)
+    expect(originOf('url: pop3://10.0.0.1:110')).toBe(`${FILE}:25`)
+    expect(originOf('idle: 20min')).toBe(`${FILE}:20`)
+    expect(originOf('drain: 30s')).toBe('default')
+  })
+
+  it('marks what the command line says', () => {
+    const { settings, origins } = loadConfig(
+      null,
+      { ...NO_COMMAND_LINE_SETTINGS, upstream: parseLegUrl('pop3s://h'), pins: ['x'.repeat(43)] },
+      {
+        workingDirectory: '/nonexistent',
+        homeDirectory: '/nonexistent',
+        environment: {},
+        authorityDirectory: '/state',
+      },
+      '/nonexistent',
+    )
+    const text = printSettings(settings, origins)
+    expect(text).toMatch(/url: pop3s:\/\/h:995 # command line/)
+    expect(text).toMatch(/- x{43} # command line/)
+    expect(text).toMatch(/stls: true # default/)
+  })
+})
