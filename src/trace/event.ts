@@ -82,7 +82,12 @@ export type TraceContent =
     }
   | { readonly type: 'tls-established'; readonly side: Side; readonly tls: TlsFacts }
   | { readonly type: 'server-connected' }
-  | { readonly type: 'greeting'; readonly indicator: '+OK' | '-ERR'; readonly text: string; readonly afterMs: number }
+  | {
+      readonly type: 'greeting'
+      readonly indicator: '+OK' | '-ERR'
+      readonly text: string
+      readonly afterMs: number
+    }
   | {
       readonly type: 'command'
       readonly number: number
@@ -92,7 +97,12 @@ export type TraceContent =
       readonly octets: number
     }
   | { readonly type: 'sasl-challenge'; readonly number: number; readonly octets: number }
-  | { readonly type: 'sasl-response'; readonly number: number; readonly octets: number; readonly cancels: boolean }
+  | {
+      readonly type: 'sasl-response'
+      readonly number: number
+      readonly octets: number
+      readonly cancels: boolean
+    }
   | {
       readonly type: 'reply'
       readonly number: number
