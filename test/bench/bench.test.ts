@@ -1,0 +1,192 @@
+import { type ChildProcess, execFile, fork } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import net from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterEach, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { makeCertificates } from './certificates.js'
+import { maildrop } from './maildrop.js'
+import { ask, JobOutcome } from './messages.js'
+import { type Measurement, median, summarize } from './report.js'
+import { QUICK_PLAN, ROWS } from './rows.js'
+
+const SIZES = { middleOctets: 5_000, largeOctets: 5_000 }
+
+const leftovers: (() => void)[] = []
+afterEach(() => {
+  for (const remove of leftovers.splice(0)) remove()
+})
+
+function temporaryDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'postern-bench-test-'))
+  leftovers.push(() => rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+const Recorded = z.object({
+  gaps: z.array(z.unknown()),
+  measurements: z.array(
+    z.object({
+      row: z.string(),
+      listener: z.string(),
+      subject: z.string(),
+      cost: z.number().nullable(),
+      rate: z.number(),
+      octets: z.number(),
+      sessions: z.number(),
+    }),
+  ),
+})
+
+// CPU times are read from /proc.
+describe.skipIf(process.platform !== 'linux')('the bench', () => {
+  it('measures no proxy and the bare pipe, at both listeners, with the same octets', async () => {
+    const file = join(temporaryDirectory(), 'bench.json')
+    const main = fileURLToPath(new URL('./main.ts', import.meta.url))
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      [
+        ...['--import', 'tsx', main, '--quick', '--only', 'direct,pipe'],
+        ...['--rows', 'login,middle', '--json', file],
+      ],
+      { timeout: 50_000 },
+    )
+    const { gaps, measurements } = Recorded.parse(JSON.parse(readFileSync(file, 'utf8')))
+
+    expect(gaps).toEqual([])
+    const { sessions, retrievals } = QUICK_PLAN.middle
+    const messages = maildrop('middle', QUICK_PLAN.sizes)
+    const perSession = Array.from({ length: retrievals }, (_, index) => messages[index % messages.length]!)
+    const octets = sessions * perSession.reduce((sum, message) => sum + message.contentOctets, 0)
+    const shapes = measurements.map((one) => [one.row, one.listener, one.subject, one.sessions, one.octets])
+    const expected = ['plain', 'pop3s'].flatMap((listener) =>
+      ['direct', 'pipe'].flatMap((subject) => [
+        ['login', listener, subject, QUICK_PLAN.loginSessions, 0],
+        ['middle', listener, subject, sessions, octets],
+      ]),
+    )
+    expect(shapes.sort()).toEqual(expected.sort())
+    for (const one of measurements) {
+      expect(one.rate).toBeGreaterThan(0)
+      if (one.subject === 'pipe') expect(one.cost).toBeGreaterThan(0)
+      else expect(one.cost).toBeNull()
+    }
+    expect(stdout).toMatch(/^\| pipe \| \d/m)
+  })
+})
+
+describe('the load generator', () => {
+  async function outcomeOf(change: (response: Buffer) => Buffer): Promise<z.infer<typeof JobOutcome>> {
+    const { caFile } = makeCertificates(temporaryDirectory())
+    const server = net.createServer((socket) => {
+      const [message] = maildrop('middle', SIZES)
+      const all = maildrop('middle', SIZES)
+      socket.on('error', () => {})
+      socket.write('+OK\r\n')
+      socket.on('data', (command) => {
+        const verb = command.toString().slice(0, 4)
+        if (verb === 'RETR') socket.write(change(Buffer.from(message!.response)))
+        else if (verb === 'STAT') {
+          socket.write(`+OK ${all.length} ${all.reduce((sum, { octets }) => sum + octets, 0)}\r\n`)
+        } else socket.write('+OK\r\n')
+        if (verb === 'QUIT') socket.end()
+      })
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const client: ChildProcess = fork(fileURLToPath(new URL('./client.ts', import.meta.url)), [], {
+      execArgv: ['--import', 'tsx'],
+    })
+    leftovers.push(() => {
+      client.kill()
+      server.close()
+    })
+    await ask(client, { sizes: SIZES, caFile }, JobOutcome, 20_000)
+    const { port } = z.object({ port: z.number() }).parse(server.address())
+    const load = { maildrop: 'middle', sessions: 1, atOnce: 1, retrievals: 1, deadlineMs: 5_000 }
+    return ask(client, { type: 'sessions', ...load, target: { port, tls: false } }, JobOutcome, 10_000)
+  }
+
+  it('counts the octets of a message that arrives as it was sent', async () => {
+    const octets = maildrop('middle', SIZES)[0]!.contentOctets
+    expect(await outcomeOf((response) => response)).toMatchObject({ type: 'done', retrievals: 1, octets })
+  })
+
+  it('fails a message with one octet changed', async () => {
+    const outcome = await outcomeOf((response) => {
+      response[500]! ^= 1
+      return response
+    })
+    expect(outcome).toEqual({
+      type: 'failed',
+      problem: 'message 1 arrived with other octets than the server sent',
+    })
+  })
+
+  it('fails a message with an octet too many', async () => {
+    const outcome = await outcomeOf((response) => Buffer.concat([response, Buffer.from('\n')]))
+    expect(outcome).toEqual({ type: 'failed', problem: 'RETR 1: 1 octets too many' })
+  })
+})
+
+describe('a maildrop of the bench', () => {
+  it('is byte-stuffed, ends once and has the size that it tells', () => {
+    for (const { response, octets, contentOctets } of maildrop('middle', SIZES)) {
+      const text = response.toString('latin1')
+      const content = text.slice(text.indexOf('\r\n') + 2)
+      expect(content.length).toBe(contentOctets)
+      expect(content.indexOf('\r\n.\r\n')).toBe(content.length - 5)
+      expect(content).not.toMatch(/[^\r]\n|\r[^\n]/)
+      const lines = content.slice(0, -3).split('\r\n').slice(0, -1)
+      expect(lines.filter((line) => /^\.(?!\.)/.test(line))).toEqual([])
+      expect(lines.map((line) => line.replace(/^\./, '').length + 2).reduce((a, b) => a + b, 0)).toBe(octets)
+    }
+  })
+
+  it('has lines that need byte-stuffing', () => {
+    const stuffed = maildrop('middle', { ...SIZES, middleOctets: 50_000 }).filter(({ response }) =>
+      response.includes('\r\n..'),
+    )
+    expect(stuffed).toHaveLength(10)
+  })
+})
+
+describe('the report', () => {
+  const measurement = (row: string, round: number, subject: string, cost: number): Measurement => ({
+    ...{ row, round, subject, cost, listener: 'plain' },
+    ...{ rate: null, sessions: 1, octets: 0, cpuSeconds: null, resumedShare: null, protocols: [] },
+  })
+  const row = (name: string) => ROWS.find((one) => one.name === name)!
+
+  it('takes the median of the ratios within each round, not a ratio of medians', () => {
+    const measurements = [
+      [10, 11],
+      [20, 24],
+      [40, 40],
+    ].flatMap(([pipe, postern], round) => [
+      measurement('login', round, 'pipe', pipe!),
+      measurement('login', round, 'postern', postern!),
+    ])
+    const { cost, ratio } = summarize(measurements, row('login'), 'plain', 'postern')
+    expect(cost).toBe(24)
+    expect(ratio).toEqual({ median: 1.1, least: 1, greatest: 1.2 })
+  })
+
+  it('compares latencies by what they add to that of no proxy', () => {
+    const measurements = [
+      measurement('latency', 0, 'direct', 30),
+      measurement('latency', 0, 'pipe', 50),
+      measurement('latency', 0, 'postern', 55),
+    ]
+    const { cost, ratio } = summarize(measurements, row('latency'), 'plain', 'postern')
+    expect(cost).toBe(25)
+    expect(ratio?.median).toBe(1.25)
+  })
+
+  it('has a median of even counts, and none of nothing', () => {
+    expect(median([4, 1, 3, 2])).toBe(2.5)
+    expect(median([])).toBeNull()
+  })
+})

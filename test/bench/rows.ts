@@ -1,0 +1,237 @@
+/**
+ * What is measured: the rows of the bench, the load of each and how its figures come out of CPU time, memory and
+ * the load generator's outcome. Knows subjects only as ports and process ids.
+ */
+import type { ChildProcess } from 'node:child_process'
+import type { MaildropSizes } from './maildrop.js'
+import { ask, type Job, JobOutcome, ServerCounts, type Target } from './messages.js'
+import { cpuSeconds, memoryOctets } from './process-tree.js'
+import { pause } from './running.js'
+
+/** How much of everything one measurement takes. */
+export interface Plan {
+  readonly rounds: number
+  readonly sizes: MaildropSizes
+  readonly loginSessions: number
+  readonly middle: { readonly sessions: number; readonly retrievals: number }
+  readonly large: { readonly sessions: number; readonly retrievals: number }
+  readonly pings: number
+  readonly idleSessions: number
+  /** After this a measurement begins nothing more; figures are for what was done until then. */
+  readonly deadlineMs: number
+}
+
+/** About a second of CPU time of the pipe in each measurement, so that the kernel's ticks of 10 ms do not matter. */
+export const FULL_PLAN: Plan = {
+  rounds: 5,
+  sizes: { middleOctets: 100_000, largeOctets: 20_000_000 },
+  loginSessions: 2_000,
+  middle: { sessions: 24, retrievals: 400 },
+  large: { sessions: 12, retrievals: 4 },
+  pings: 4_000,
+  idleSessions: 500,
+  deadlineMs: 10_000,
+}
+
+/** Shows that everything works; its figures are noise. */
+export const QUICK_PLAN: Plan = {
+  rounds: 1,
+  sizes: { middleOctets: 20_000, largeOctets: 500_000 },
+  loginSessions: 80,
+  middle: { sessions: 4, retrievals: 40 },
+  large: { sessions: 2, retrievals: 4 },
+  pings: 200,
+  idleSessions: 20,
+  deadlineMs: 3_000,
+}
+
+/** A subject under load, at one of its listeners. */
+export interface Bench {
+  readonly plan: Plan
+  readonly client: ChildProcess
+  readonly server: ChildProcess
+  readonly target: Target
+  /** Process ids of the subject; empty for `direct`, whose work nobody does. */
+  readonly roots: readonly number[]
+}
+
+/** What one measurement gave. */
+export interface Figures {
+  /** What the row is about, in the row's unit; null for `direct` where it is work of a subject. */
+  readonly cost: number | null
+  /** Work done in a second of the clock, in the row's unit; null where the row has none. */
+  readonly rate: number | null
+  readonly sessions: number
+  readonly octets: number
+  /** CPU time of the subject within the measurement. */
+  readonly cpuSeconds: number | null
+  /** Share of the server's TLS connections that resumed a session; null where there were none. */
+  readonly resumedShare: number | null
+  /** TLS versions of the server's connections. */
+  readonly protocols: readonly string[]
+}
+
+/** One kind of load. */
+export interface Row {
+  readonly name: string
+  readonly title: string
+  readonly costUnit: string
+  readonly rateUnit: string | null
+  /** True where each measurement wants a subject that has just been started. */
+  readonly isForFresh: boolean
+  /** True where the cost is what the subject adds to `direct`, not what was measured. */
+  readonly isAdded: boolean
+  readonly warmUp: (bench: Bench, share: number) => Promise<void>
+  readonly measure: (bench: Bench) => Promise<Figures>
+}
+
+const GIB = 2 ** 30
+const MIB = 2 ** 20
+/** Until the subject has done what follows the last close. */
+const SETTLE_MS = 50
+/** Until what a burst of logins leaves behind is worked off. */
+const IDLE_SETTLE_MS = 1_000
+/** What a job may take past its deadline before the run is given up: the longest silence and all its closes. */
+const GRACE_MS = 60_000
+/** Sessions that make a fresh process load its code before its memory is looked at. */
+const FIRST_SESSIONS = 20
+
+type Sessions = Pick<Extract<Job, { type: 'sessions' }>, 'maildrop' | 'sessions' | 'atOnce' | 'retrievals'>
+type Outcome = Extract<JobOutcome, { type: 'done' }>
+
+/** Gives the load generator a job; throws with its words where an octet was wrong or missing. */
+async function perform(bench: Bench, job: Job): Promise<Outcome> {
+  const outcome = await ask(bench.client, job, JobOutcome, bench.plan.deadlineMs + GRACE_MS)
+  if (outcome.type === 'failed') throw new Error(outcome.problem)
+  return outcome
+}
+
+function sessionsJob(bench: Bench, load: Sessions): Job {
+  return { type: 'sessions', ...load, target: bench.target, deadlineMs: bench.plan.deadlineMs }
+}
+
+function sessionsRow(
+  row: Pick<Row, 'name' | 'title' | 'costUnit' | 'rateUnit'>,
+  load: (plan: Plan) => Sessions,
+  cost: (cpu: number, outcome: Outcome) => number,
+  rate: (outcome: Outcome) => number,
+): Row {
+  return {
+    ...row,
+    isForFresh: false,
+    isAdded: false,
+    warmUp: async (bench, share) => {
+      const full = load(bench.plan)
+      await perform(bench, sessionsJob(bench, { ...full, sessions: Math.ceil(full.sessions * share) }))
+    },
+    measure: async (bench) => {
+      await ask(bench.server, {}, ServerCounts, GRACE_MS)
+      const before = cpuSeconds(bench.roots)
+      const outcome = await perform(bench, sessionsJob(bench, load(bench.plan)))
+      await pause(SETTLE_MS)
+      const cpu = cpuSeconds(bench.roots) - before
+      const counts = await ask(bench.server, {}, ServerCounts, GRACE_MS)
+      const isDirect = bench.roots.length === 0
+      return {
+        cost: isDirect ? null : cost(cpu, outcome),
+        rate: rate(outcome),
+        sessions: outcome.sessions,
+        octets: outcome.octets,
+        cpuSeconds: isDirect ? null : cpu,
+        resumedShare: counts.tlsConnections === 0 ? null : counts.resumed / counts.tlsConnections,
+        protocols: counts.protocols,
+      }
+    },
+  }
+}
+
+const NO_LOAD = { octets: 0, cpuSeconds: null, rate: null, resumedShare: null, protocols: [] } as const
+
+const login = sessionsRow(
+  {
+    name: 'login',
+    title: 'Login-only sessions: connect, USER, PASS, STAT, QUIT, eight at once',
+    costUnit: 'CPU ms/session',
+    rateUnit: 'sessions/s',
+  },
+  (plan) => ({ maildrop: 'login', sessions: plan.loginSessions, atOnce: 8, retrievals: 0 }),
+  (cpu, outcome) => (cpu * 1000) / outcome.sessions,
+  (outcome) => outcome.sessions / outcome.seconds,
+)
+
+const middle = sessionsRow(
+  {
+    name: 'middle',
+    title: 'Many middle-sized messages: RETR of 100 kB, four sessions at once',
+    costUnit: 'CPU s/GiB',
+    rateUnit: 'MiB/s',
+  },
+  (plan) => ({ maildrop: 'middle', ...plan.middle, atOnce: 4 }),
+  (cpu, outcome) => (cpu * GIB) / outcome.octets,
+  (outcome) => outcome.octets / MIB / outcome.seconds,
+)
+
+const large = sessionsRow(
+  {
+    name: 'large',
+    title: 'Few large messages: RETR of 20 MB, two sessions at once',
+    costUnit: 'CPU s/GiB',
+    rateUnit: 'MiB/s',
+  },
+  (plan) => ({ maildrop: 'large', ...plan.large, atOnce: 2 }),
+  (cpu, outcome) => (cpu * GIB) / outcome.octets,
+  (outcome) => outcome.octets / MIB / outcome.seconds,
+)
+
+const latency: Row = {
+  name: 'latency',
+  title: 'Added latency of one command: median of NOOP and its reply in one session, less that of no proxy',
+  costUnit: 'µs added',
+  rateUnit: null,
+  isForFresh: false,
+  isAdded: true,
+  warmUp: async (bench, share) => {
+    const commands = Math.ceil(bench.plan.pings * share)
+    await perform(bench, { type: 'ping', target: bench.target, commands, deadlineMs: bench.plan.deadlineMs })
+  },
+  measure: async (bench) => {
+    const outcome = await perform(bench, {
+      type: 'ping',
+      target: bench.target,
+      commands: bench.plan.pings,
+      deadlineMs: bench.plan.deadlineMs,
+    })
+    return { ...NO_LOAD, cost: outcome.medianMicroseconds, sessions: outcome.sessions }
+  },
+}
+
+const idle: Row = {
+  name: 'idle',
+  title: 'Memory of an idle session: logged in and silent, PSS of all processes (kernel memory apart)',
+  costUnit: 'KiB/session',
+  rateUnit: null,
+  isForFresh: true,
+  isAdded: false,
+  warmUp: async (bench) => {
+    const load = { maildrop: 'login', sessions: FIRST_SESSIONS, atOnce: 4, retrievals: 0 } as const
+    await perform(bench, sessionsJob(bench, load))
+  },
+  measure: async (bench) => {
+    const { plan, target } = bench
+    await pause(IDLE_SETTLE_MS / 2)
+    const before = memoryOctets(bench.roots)
+    const outcome = await perform(bench, {
+      type: 'open-idle',
+      target,
+      sessions: plan.idleSessions,
+      deadlineMs: plan.deadlineMs,
+    })
+    await pause(IDLE_SETTLE_MS)
+    const grown = memoryOctets(bench.roots) - before
+    await perform(bench, { type: 'close-idle' })
+    return { ...NO_LOAD, cost: grown / 1024 / outcome.sessions, sessions: outcome.sessions }
+  },
+}
+
+/** Every row, in the order of the report. */
+export const ROWS: readonly Row[] = [login, middle, large, latency, idle]

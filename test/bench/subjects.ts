@@ -1,0 +1,282 @@
+/**
+ * The programs that the bench compares: whether each is here, in which version, and how it is set up, from files
+ * in a directory of its own and never from the system's configuration. Every one of them verifies the server
+ * as far as it can; where it cannot, its footnote says so. Starts nothing itself (see running.ts).
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { CertificateFiles } from './certificates.js'
+
+/** What a subject is set up with. Ports are on 127.0.0.1; the plain and TLS port are the subject's own. */
+export interface Site extends CertificateFiles {
+  /** A directory for this start of the subject alone. */
+  readonly directory: string
+  readonly plainPort: number
+  readonly tlsPort: number
+  readonly serverPort: number
+}
+
+/** One process to start. */
+export interface CommandLine {
+  readonly file: string
+  readonly args: readonly string[]
+}
+
+/** A program under test. */
+export interface Subject {
+  readonly name: string
+  /** What a reader of the table has to know to judge the figures; null where there is nothing. */
+  readonly footnote: string | null
+  /** @returns the version in the program's own words, or null where it is not here */
+  readonly version: () => string | null
+  /** Writes the subject's files and tells what to start: nothing for `direct`. */
+  readonly setUp: (site: Site) => readonly CommandLine[]
+}
+
+/** The subject that everything is divided by. */
+export const YARDSTICK = 'pipe'
+/** The rows without any proxy. */
+export const DIRECT = 'direct'
+
+const SERVER_NAME = 'localhost'
+const POSTERN = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+const PIPE = fileURLToPath(new URL('./pipe.mjs', import.meta.url))
+
+/** Runs a program for the words it prints about itself; null where it is missing, fails to start or hangs. */
+function words(file: string, args: readonly string[], pattern: RegExp): string | null {
+  const { stdout, stderr, error } = spawnSync(file, args, { encoding: 'utf8', timeout: 20_000 })
+  if (error !== undefined) return null
+  return pattern.exec(`${stdout}\n${stderr}`)?.[1] ?? null
+}
+
+function pipe(name: string, resume: boolean, footnote: string): Subject {
+  return {
+    name,
+    footnote,
+    version: () => `Node ${process.version}`,
+    setUp: (site) => [
+      {
+        file: process.execPath,
+        args: [PIPE, JSON.stringify({ ...site, serverName: SERVER_NAME, resume })],
+      },
+    ],
+  }
+}
+
+const direct: Subject = {
+  name: DIRECT,
+  footnote: 'No proxy: the load generator talks to the server itself, over plain POP3 or POP3S.',
+  version: () => `Node ${process.version}`,
+  setUp: () => [],
+}
+
+const postern: Subject = {
+  name: 'postern',
+  footnote: null,
+  version: () =>
+    existsSync(POSTERN) ? words(process.execPath, [POSTERN, '--version'], /^(?:\S+ )?v?(\d\S*)$/m) : null,
+  setUp: (site) => [
+    {
+      file: process.execPath,
+      args: [
+        ...[POSTERN, 'run', '--headless', '--log-level', 'info'],
+        ...[
+          '--listen',
+          `pop3://127.0.0.1:${site.plainPort}`,
+          '--listen',
+          `pop3s://127.0.0.1:${site.tlsPort}`,
+        ],
+        ...['--cert', site.certFile, '--key', site.keyFile],
+        ...['--upstream', `pop3s://127.0.0.1:${site.serverPort}`, '--upstream-name', SERVER_NAME],
+        ...['--upstream-ca', site.caFile],
+      ],
+    },
+  ],
+}
+
+const stunnel: Subject = {
+  name: 'stunnel',
+  footnote:
+    'Octets only, no POP3. It cannot speak TLS on both legs of one service: for POP3S clients two of its services stand in a row.',
+  version: () => words('stunnel', ['-version'], /^stunnel (\S+)/m),
+  setUp: (site) => {
+    const config = join(site.directory, 'stunnel.conf')
+    writeFileSync(
+      config,
+      `foreground = yes
+pid =
+debug = err
+socket = l:TCP_NODELAY=1
+socket = r:TCP_NODELAY=1
+[to-server]
+client = yes
+accept = 127.0.0.1:${site.plainPort}
+connect = 127.0.0.1:${site.serverPort}
+CAfile = ${site.caFile}
+verifyChain = yes
+checkHost = ${SERVER_NAME}
+sni = ${SERVER_NAME}
+[from-client]
+accept = 127.0.0.1:${site.tlsPort}
+connect = 127.0.0.1:${site.plainPort}
+cert = ${site.certFile}
+key = ${site.keyFile}
+`,
+    )
+    return [{ file: 'stunnel', args: [config] }]
+  },
+}
+
+const dovecot: Subject = {
+  name: 'dovecot',
+  footnote: 'Login proxy in its high-performance mode: one login process for all sessions.',
+  version: () => words('dovecot', ['--version'], /^(\d\S*)/m),
+  setUp: (site) => {
+    const { uid, username } = userInfo()
+    const loginUser = uid === 0 ? 'dovenull' : username
+    const internalUser = uid === 0 ? 'dovecot' : username
+    const config = join(site.directory, 'dovecot.conf')
+    // Quirk: its login proxy does not look at ssl_client_ca_file; the authorities it trusts are those of ssl_ca.
+    for (const name of ['run', 'state']) mkdirSync(join(site.directory, name), { mode: 0o755 })
+    writeFileSync(
+      config,
+      `protocols = pop3
+base_dir = ${site.directory}/run
+state_dir = ${site.directory}/state
+log_path = ${site.directory}/dovecot.log
+info_log_path = /dev/null
+listen = 127.0.0.1
+default_login_user = ${loginUser}
+default_internal_user = ${internalUser}
+${uid === 0 ? '' : `default_internal_group = ${internalUser}\n`}ssl = yes
+ssl_cert = <${site.certFile}
+ssl_key = <${site.keyFile}
+ssl_ca = <${site.caFile}
+ssl_require_crl = no
+ssl_client_require_valid_cert = yes
+disable_plaintext_auth = no
+auth_mechanisms = plain
+mail_max_userip_connections = 0
+passdb {
+  driver = static
+  args = proxy=y host=${SERVER_NAME} hostip=127.0.0.1 port=${site.serverPort} ssl=yes nopassword=y
+}
+userdb {
+  driver = static
+  args = uid=nobody gid=nogroup home=/nonexistent
+}
+service pop3-login {
+  chroot =
+  service_count = 0
+  process_min_avail = 1
+  process_limit = 1
+  client_limit = 5000
+  inet_listener pop3 {
+    port = ${site.plainPort}
+  }
+  inet_listener pop3s {
+    port = ${site.tlsPort}
+    ssl = yes
+  }
+}
+service auth {
+  client_limit = 10000
+}
+service anvil {
+  client_limit = 10000
+  chroot =
+}
+service stats {
+  client_limit = 10000
+}
+`,
+    )
+    return [{ file: 'dovecot', args: ['-F', '-c', config] }]
+  },
+}
+
+const perdition: Subject = {
+  name: 'perdition',
+  footnote: 'A process for each session.',
+  version: () => words('perdition', ['--help'], /^perdition version (\S+)/m),
+  setUp: (site) => {
+    const { uid, username } = userInfo()
+    return (
+      [
+        { protocol: 'POP3', port: site.plainPort, mode: 'ssl_outgoing' },
+        { protocol: 'POP3S', port: site.tlsPort, mode: 'ssl_listen,ssl_outgoing' },
+      ] as const
+    ).map(({ protocol, port, mode }) => ({
+      file: 'perdition',
+      args: [
+        ...['--config_file', '/dev/null', '--log_facility', '+', '--quiet', '--no_daemon', '--pid_file', ''],
+        ...(uid === 0 ? [] : ['--username', username, '--group', username]),
+        ...['--no_lookup', '--map_library', '', '--connect_relog', '0', '--pop_capability', 'USER  UIDL'],
+        ...['--protocol', protocol, '--bind_address', '127.0.0.1', '--listen_port', String(port)],
+        ...['--outgoing_server', SERVER_NAME, '--outgoing_port', String(site.serverPort)],
+        ...['--ssl_mode', mode, '--ssl_ca_file', site.caFile, '--ssl_ca_path', ''],
+        ...['--ssl_cert_file', site.certFile, '--ssl_key_file', site.keyFile, '--ssl_no_client_cert_verify'],
+      ],
+    }))
+  },
+}
+
+const haproxy: Subject = {
+  name: 'haproxy',
+  footnote: 'Octets only, no POP3; one thread.',
+  version: () => words('haproxy', ['-v'], /^HAProxy version (\S+)/m),
+  setUp: (site) => {
+    const config = join(site.directory, 'haproxy.cfg')
+    writeFileSync(
+      config,
+      `global
+  nbthread 1
+  maxconn 5000
+defaults
+  mode tcp
+  timeout connect 10s
+  timeout client 11m
+  timeout server 11m
+frontend clients
+  bind 127.0.0.1:${site.plainPort}
+  bind 127.0.0.1:${site.tlsPort} ssl crt ${site.bothFile}
+  default_backend servers
+backend servers
+  server one 127.0.0.1:${site.serverPort} ssl verify required ca-file ${site.caFile} sni str(${SERVER_NAME}) verifyhost ${SERVER_NAME}
+`,
+    )
+    return [{ file: 'haproxy', args: ['-db', '-f', config] }]
+  },
+}
+
+const mitmproxy: Subject = {
+  name: 'mitmproxy',
+  footnote: 'mitmdump in reverse mode, printing nothing; keeps every octet of a session until it ends.',
+  version: () => words('mitmdump', ['--version'], /^Mitmproxy: (\S+)/m),
+  setUp: (site) =>
+    [site.plainPort, site.tlsPort].map((port) => ({
+      file: 'mitmdump',
+      args: [
+        ...['--quiet', '--set', 'flow_detail=0', '--set', `confdir=${site.directory}`],
+        ...['--mode', `reverse:https://${SERVER_NAME}:${site.serverPort}`],
+        ...['--listen-host', '127.0.0.1', '--listen-port', String(port), '--certs', site.bothFile],
+        ...['--set', `ssl_verify_upstream_trusted_ca=${site.caFile}`],
+      ],
+    })),
+}
+
+/** Every subject, in the order of the table. */
+export const SUBJECTS: readonly Subject[] = [
+  direct,
+  pipe(YARDSTICK, true, 'The yardstick (pipe.mjs): plain Node, resumes TLS sessions toward the server.'),
+  pipe('pipe-unresumed', false, 'The same with a full handshake toward the server each time.'),
+  postern,
+  stunnel,
+  haproxy,
+  dovecot,
+  perdition,
+  mitmproxy,
+]
