@@ -145,6 +145,7 @@ export class ReplyDecoder {
     const end = this.#contentEnd?.wire ?? null
     this.#scanner = null
     this.#contentEnd = null
+    this.#withinStrayLine = false
     const rest = this.#buffer.take(this.#buffer.octets)
     const parts = [held, end, rest].filter((part) => part !== null)
     return Buffer.concat(parts)
