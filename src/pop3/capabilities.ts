@@ -3,6 +3,8 @@
  * knows nothing of when a list is asked for.
  */
 
+import { upperCaseOf } from './ascii.js'
+
 /** One line of a capability list. */
 export interface Capability {
   /** Upper-case tag. */
@@ -31,7 +33,7 @@ export function decodeCapabilities(content: Buffer): readonly Capability[] {
   if (lines[lines.length - 1] === '') lines.pop()
   return lines.map((line) => {
     const [tag = '', ...parameters] = line.split(' ').filter((word) => word !== '')
-    return { tag: tag.toUpperCase(), parameters, line }
+    return { tag: upperCaseOf(tag), parameters, line }
   })
 }
 
@@ -62,7 +64,7 @@ export function capabilitiesForClient(capabilities: readonly Capability[], leg: 
 }
 
 function withoutChannelBinding(capability: Capability): string | null {
-  const kept = capability.parameters.filter((mechanism) => !mechanism.toUpperCase().endsWith('-PLUS'))
+  const kept = capability.parameters.filter((mechanism) => !upperCaseOf(mechanism).endsWith('-PLUS'))
   if (kept.length === capability.parameters.length) return capability.line
   return kept.length === 0 ? null : ['SASL', ...kept].join(' ')
 }

@@ -3,6 +3,7 @@
  * the decision what of a command may ever be seen; knows nothing of sessions or sockets.
  */
 import { type Anomaly, NO_ANOMALIES } from './anomaly.js'
+import { upperCaseOf } from './ascii.js'
 import {
   type ArgumentForm,
   COMMAND_TABLE,
@@ -80,7 +81,7 @@ export function decodeCommand(line: Buffer, multiLineVerbs: ReadonlySet<string>)
   if (begin > 0) found.push('padded-command')
   const verbEnd = endOfWord(text, begin)
   const typed = text.slice(begin, verbEnd)
-  const verb = typed.toUpperCase()
+  const verb = upperCaseOf(typed)
   const grammar = COMMAND_TABLE.get(verb)
   const command =
     grammar === undefined
@@ -142,7 +143,7 @@ function recognized(
       position = end
       break
     }
-    shown.push(form === 'mechanism' ? word.toUpperCase() : word)
+    shown.push(form === 'mechanism' ? upperCaseOf(word) : word)
     given += 1
     position = stop
   }
@@ -184,7 +185,7 @@ function unrecognized(
 }
 
 function fits(form: ArgumentForm, word: string): boolean {
-  if (form === 'mechanism') return MECHANISMS.has(word.toUpperCase())
+  if (form === 'mechanism') return MECHANISMS.has(upperCaseOf(word))
   return FORM_PATTERNS[form]?.test(word) ?? true
 }
 

@@ -4,6 +4,7 @@
  * pieces it came in. Knows nothing of commands beyond the shape of their replies.
  */
 import { type Anomaly, NO_ANOMALIES } from './anomaly.js'
+import { upperCaseOf } from './ascii.js'
 import type { ReplyShape } from './command.js'
 import { ContentScanner } from './content-scanner.js'
 import type { Limits } from './limits.js'
@@ -229,7 +230,7 @@ export function decodeStatusLine(
   if (text.charCodeAt(0) === 0x5b) {
     const close = text.indexOf(']')
     if (close > 1) {
-      responseCode = text.slice(1, close).toUpperCase()
+      responseCode = upperCaseOf(text.slice(1, close))
       text = text.slice(text.charCodeAt(close + 1) === SP ? close + 2 : close + 1)
     }
   }
