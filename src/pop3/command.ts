@@ -21,7 +21,10 @@ export interface Command {
   readonly keyword: string
   /** The leading arguments that fit the forms of the grammar and are no secrets, as Latin-1 text. */
   readonly arguments: readonly string[]
-  /** Everything else behind the verb: credentials, and whatever does not fit its form. */
+  /**
+   * Everything else behind the verb: credentials, and whatever does not fit its form. The whole line where the
+   * keyword is hidden or missing.
+   */
   readonly secret: Secret | null
   readonly grammar: CommandGrammar
 }
@@ -106,9 +109,15 @@ export function replyShapeOf(command: Command): ReplyShape {
 
 /** Writes a command for a person: `RETR 3`, `PASS [redacted]`. */
 export function showCommand(command: Command): string {
+  if (hidesKeyword(command)) return command.secret === null ? '' : REDACTED
   const words = [command.keyword, ...command.arguments]
   if (command.secret !== null) words.push(REDACTED)
   return words.join(' ')
+}
+
+/** Whether the secret is the whole line, its keyword included. */
+export function hidesKeyword(command: Pick<Command, 'verb' | 'keyword'>): boolean {
+  return command.verb === 'unrecognized' && (command.keyword === REDACTED || command.keyword === '')
 }
 
 function recognized(
@@ -174,7 +183,7 @@ function unrecognized(
 ): Command {
   const isMultiLine = multiLineVerbs.has(verb)
   const isShown = isMultiLine || SHOWN_UNKNOWN_KEYWORD.test(typed)
-  const secretFrom = isShown ? verbEnd : 0
+  const secretFrom = isShown ? verbEnd + 1 : 0
   return {
     verb: 'unrecognized',
     keyword: isShown ? verb : typed === '' ? '' : REDACTED,

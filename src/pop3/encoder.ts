@@ -2,7 +2,7 @@
  * The lines that postern writes itself: status lines, its own commands, multi-line responses. Refuses anything
  * that would end a line early, so that no text can become a second reply or command.
  */
-import type { Command } from './command.js'
+import { type Command, hidesKeyword } from './command.js'
 import { declassify } from './secret.js'
 
 const UNSAFE = /[\r\n\0]/
@@ -28,14 +28,14 @@ export function encodeStatusLine(
 }
 
 /**
- * Writes a command with its CRLF in the canonical form: upper-case verb, single blanks.
+ * Writes a command with its CRLF in the canonical form: upper-case verb, single blanks. A line without a keyword
+ * that may be shown is written as it was.
  *
  * @throws TypeError where an argument holds CR, LF or NUL
  * RFC 1939 §3.
  */
 export function encodeCommand(command: Pick<Command, 'verb' | 'keyword' | 'arguments' | 'secret'>): Buffer {
-  const keyword = command.verb === 'unrecognized' ? command.keyword : command.verb
-  const words = [keyword, ...command.arguments]
+  const words = hidesKeyword(command) ? [] : [command.keyword, ...command.arguments]
   if (command.secret !== null) words.push(declassify(command.secret).toString('latin1'))
   const line = words.join(' ')
   if (UNSAFE.test(line)) throw new TypeError('a command cannot hold CR, LF or NUL')
