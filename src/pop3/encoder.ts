@@ -6,12 +6,16 @@ import { type Command, hidesKeyword } from './command.js'
 import { declassify } from './secret.js'
 
 const UNSAFE = /[\r\n\0]/
+// Buffer's Latin-1 keeps the low octet of what is none: U+010A would become LF, and its text a second line.
+const BEYOND_LATIN_1 = /[^\0-\xff]/
+const EVERY_BEYOND_LATIN_1 = /[^\0-\xff]/gu
 
 /**
  * Writes a status line with its CRLF.
  *
  * @param responseCode without brackets, as `SYS/TEMP`; null for none
- * @param text printable text; cut so that the line keeps to 512 octets
+ * @param text printable text; cut so that the line keeps to 512 octets; "?" stands for what Latin-1 lacks, since
+ * an error must reach the client even where it quotes a foreign name
  * @throws TypeError where code or text holds CR, LF or NUL
  * RFC 1939 §3, RFC 2449 §3 and §4.
  */
@@ -22,7 +26,7 @@ export function encodeStatusLine(
 ): Buffer {
   const code = responseCode === null ? '' : `[${responseCode}]`
   const words = [indicator as string, code, text].filter((word) => word !== '')
-  const line = words.join(' ')
+  const line = words.join(' ').replace(EVERY_BEYOND_LATIN_1, '?')
   if (UNSAFE.test(line)) throw new TypeError('a status line cannot hold CR, LF or NUL')
   return Buffer.from(`${line.slice(0, 510)}\r\n`, 'latin1')
 }
@@ -31,14 +35,16 @@ export function encodeStatusLine(
  * Writes a command with its CRLF in the canonical form: upper-case verb, single blanks. A line without a keyword
  * that may be shown is written as it was.
  *
- * @throws TypeError where an argument holds CR, LF or NUL
+ * @throws TypeError where an argument holds CR, LF, NUL or a character beyond Latin-1
  * RFC 1939 §3.
  */
 export function encodeCommand(command: Pick<Command, 'verb' | 'keyword' | 'arguments' | 'secret'>): Buffer {
   const words = hidesKeyword(command) ? [] : [command.keyword, ...command.arguments]
   if (command.secret !== null) words.push(declassify(command.secret).toString('latin1'))
   const line = words.join(' ')
-  if (UNSAFE.test(line)) throw new TypeError('a command cannot hold CR, LF or NUL')
+  if (UNSAFE.test(line) || BEYOND_LATIN_1.test(line)) {
+    throw new TypeError('a command cannot hold CR, LF, NUL or a character beyond Latin-1')
+  }
   return Buffer.from(`${line}\r\n`, 'latin1')
 }
 
