@@ -379,7 +379,7 @@ export class Relay {
 
   #serverOctets(octets: Buffer): void {
     this.#fromServer += octets.length
-    if (this.#phase === 'upgrading') {
+    if (this.#isUpgrading()) {
       this.#clearTextFromServer()
       return
     }
@@ -388,8 +388,13 @@ export class Relay {
       const event = this.#serverDecoder.next(this.#expectedOfServer())
       if (event === null) return
       this.#serverEvent(event)
-      if (this.#phase === 'upgrading') return
+      if (this.#isUpgrading()) return
     }
+  }
+
+  /** Between the server's +OK to STLS and TLS: what comes in clear now is never decoded. */
+  #isUpgrading(): boolean {
+    return this.#phase === 'upgrading'
   }
 
   #expectedOfServer(): ExpectedOfServer {

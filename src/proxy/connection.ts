@@ -1,0 +1,402 @@
+/**
+ * The I/O of one session: the only place that performs what a {@link Relay} asks for. Owns two sockets, their
+ * backpressure and their ends; decides nothing about POP3.
+ */
+import * as net from 'node:net'
+import * as tls from 'node:tls'
+import { Relay, type RelayOptions } from '../relay/relay.js'
+import type { RelayEffect, RelayInput } from '../relay/relay-input.js'
+import { tlsFacts } from '../tls/facts.js'
+import type { ClientTls } from '../tls/toward-client.js'
+import { describeTlsError, type ServerTls } from '../tls/toward-server.js'
+import type { Failure, Side, TraceEvent } from '../trace/event.js'
+import { describeSocketError } from './socket-error.js'
+
+/** What a connection needs to know and whom it tells. */
+export interface ConnectionOptions {
+  readonly relay: RelayOptions
+  readonly serverHost: string
+  readonly serverPort: number
+  /** Null on a listener without TLS. */
+  readonly clientTls: ClientTls | null
+  /** Null toward a plain server. */
+  readonly serverTls: ServerTls | null
+  readonly onTrace: (event: TraceEvent) => void
+  /** Both sockets are closed. */
+  readonly onClosed: () => void
+  /** Receives TLS secrets in the format of SSLKEYLOGFILE; null where nobody asked for them. */
+  readonly onKeyLog: ((line: Buffer) => void) | null
+}
+
+/** How long a side may take to close after its last octet was written. */
+const LINGER_MS = 10_000
+const NOTHING = Buffer.alloc(0)
+
+/** Milliseconds since the epoch, monotonic. */
+export function clock(): number {
+  return performance.timeOrigin + performance.now()
+}
+
+/** One session's sockets. */
+export class Connection {
+  readonly #options: ConnectionOptions
+  readonly #relay: Relay
+  #client: net.Socket
+  #server: net.Socket | null = null
+  #clientGone = false
+  #serverGone = true
+  /** Since when a side takes no octets; 0 where it does. */
+  #clientFullSince = 0
+  #serverFullSince = 0
+  #endedAt = 0
+
+  constructor(client: net.Socket, options: ConnectionOptions) {
+    this.#client = client
+    this.#options = options
+    this.#relay = new Relay(options.relay)
+  }
+
+  /** Begins the session. */
+  start(): void {
+    this.#listenToClient(this.#client)
+    this.#feed({ type: 'accepted' })
+  }
+
+  /** Whether the client's TLS handshake is under way. */
+  get isInHandshake(): boolean {
+    return this.#client instanceof tls.TLSSocket && !this.#clientIsSecure
+  }
+
+  #clientIsSecure = false
+
+  /** Looks at the deadlines; called for every connection a few times a second. */
+  tick(now: number): void {
+    if (this.#endedAt > 0) {
+      if (now - this.#endedAt > LINGER_MS) this.destroy()
+      return
+    }
+    const stallMs = this.#options.relay.limits.writeStallMs
+    if (this.#clientFullSince > 0 && now - this.#clientFullSince > stallMs) this.#stalled('client')
+    else if (this.#serverFullSince > 0 && now - this.#serverFullSince > stallMs) this.#stalled('server')
+    else if (this.#relay.isDue(now)) this.#feed({ type: 'clock' })
+  }
+
+  /** Ends the session as soon as it is within no reply. */
+  drain(): void {
+    this.#feed({ type: 'drain' })
+  }
+
+  /** Drops both sockets at once. */
+  destroy(): void {
+    if (!this.#relay.isClosed) this.#feed({ type: 'closed', side: 'client' })
+    this.#client.destroy()
+    this.#server?.destroy()
+  }
+
+  #feed(input: RelayInput): void {
+    const effects = this.#relay.handle(input, clock())
+    if (effects.length > 0) this.#perform(effects)
+  }
+
+  #perform(effects: readonly RelayEffect[]): void {
+    // Several writes to one side leave as one packet: some clients need the end of a reply in one read.
+    const corked = effects.length > 1 ? this.#cork(effects) : null
+    for (const effect of effects) {
+      switch (effect.type) {
+        case 'write':
+          this.#write(effect.side, effect.octets)
+          break
+        case 'trace':
+          this.#options.onTrace(effect.event)
+          break
+        case 'connect-server':
+          this.#connectServer()
+          break
+        case 'start-tls':
+          if (effect.side === 'client') this.#startClientTls()
+          else this.#startServerTls()
+          break
+        case 'end':
+          this.#end(effect.side)
+          break
+        case 'destroy':
+          this.#destroySide(effect.side)
+          break
+      }
+    }
+    if (corked !== null) for (const socket of corked) socket.uncork()
+    this.#regulate()
+  }
+
+  #cork(effects: readonly RelayEffect[]): readonly net.Socket[] | null {
+    let toClient = 0
+    let toServer = 0
+    for (const effect of effects) {
+      if (effect.type !== 'write') continue
+      if (effect.side === 'client') toClient += 1
+      else toServer += 1
+    }
+    if (toClient < 2 && toServer < 2) return null
+    const corked: net.Socket[] = []
+    if (toClient > 1) corked.push(this.#client)
+    if (toServer > 1 && this.#server !== null) corked.push(this.#server)
+    for (const socket of corked) socket.cork()
+    return corked
+  }
+
+  #write(side: Side, octets: Buffer): void {
+    const socket = side === 'client' ? this.#client : this.#server
+    if (socket === null || socket.destroyed || socket.writableEnded) return
+    if (socket.write(octets)) return
+    if (side === 'client') this.#clientFullSince ||= clock()
+    else this.#serverFullSince ||= clock()
+  }
+
+  /** Reads a side only while the relay wants it and the other side takes writes. */
+  #regulate(): void {
+    if (this.#endedAt > 0) return
+    flow(this.#client, this.#serverFullSince === 0 && this.#relay.wantsOctets('client'))
+    if (this.#server !== null) flow(this.#server, this.#clientFullSince === 0)
+  }
+
+  #stalled(side: Side): void {
+    const text = `${side} took no octets for too long`
+    this.#feed({
+      type: 'failed',
+      side,
+      failure: { code: 'POSTERN_WRITE_STALLED', isPermanent: false, text, hint: null },
+    })
+    this.destroy()
+  }
+
+  // The client's socket.
+
+  #listenToClient(socket: net.Socket): void {
+    socket.on('data', (octets: Buffer) => this.#octets('client', octets))
+    socket.on('end', () => this.#feed({ type: 'end', side: 'client' }))
+    socket.on('drain', () => {
+      this.#clientFullSince = 0
+      this.#regulate()
+    })
+    socket.on('error', () => {
+      // What follows is 'close', which ends the session; a client that resets its connection is no news.
+    })
+    socket.on('close', () => this.#clientClosed())
+  }
+
+  #clientClosed(): void {
+    this.#clientGone = true
+    this.#feed({ type: 'closed', side: 'client' })
+    this.#reportIfClosed()
+  }
+
+  #startClientTls(): void {
+    const plain = this.#client
+    const { clientTls, onKeyLog } = this.#options
+    if (clientTls === null) throw new Error('TLS asked for on a listener without a certificate')
+    this.#takeUnread('client', plain)
+    const wrap = (): void => {
+      if (plain.destroyed || this.#relay.isClosed) return
+      plain.removeAllListeners()
+      plain.on('error', () => {})
+      const socket = new tls.TLSSocket(plain, {
+        isServer: true,
+        ...clientTls.socketOptions(plain.localAddress ?? ''),
+      })
+      const failed = (error: Error): void => this.#clientTlsFailed(error)
+      socket.once('_tlsError', failed)
+      socket.on('error', failed)
+      socket.once('secure', () => {
+        socket.off('_tlsError', failed)
+        socket.off('error', failed)
+        releaseControl(socket)
+        this.#clientIsSecure = true
+        this.#listenToClient(socket)
+        this.#feed({ type: 'tls-established', side: 'client', tls: tlsFacts(socket) })
+      })
+      socket.once('close', () => {
+        if (!this.#clientIsSecure) this.#clientClosed()
+      })
+      if (onKeyLog !== null) socket.on('keylog', onKeyLog)
+      this.#client = socket
+    }
+    // TLS takes the connection over once the +OK to STLS has left.
+    if (plain.writableLength === 0) wrap()
+    else plain.write(NOTHING, wrap)
+  }
+
+  #clientTlsFailed(error: Error): void {
+    if (this.#clientIsSecure) return
+    const text = `TLS handshake with the client failed: ${handshakeReason(error)}`
+    const hint = clientTlsHint(error)
+    this.#feed({
+      type: 'failed',
+      side: 'client',
+      failure: { code: 'POSTERN_CLIENT_TLS', isPermanent: true, text, hint },
+    })
+    this.#client.destroy()
+  }
+
+  // The server's socket.
+
+  #connectServer(): void {
+    const { serverHost: host, serverPort: port, serverTls, relay, onKeyLog } = this.#options
+    this.#serverGone = false
+    const base = { host, port, noDelay: true, keepAlive: true, allowHalfOpen: true }
+    if (relay.serverLeg !== 'tls' || serverTls === null) {
+      const socket = net.connect(base)
+      this.#server = socket
+      socket.once('connect', () => {
+        socket.off('error', failed)
+        this.#listenToServer(socket)
+        this.#feed({ type: 'server-reached' })
+      })
+      const failed = (error: Error): void => this.#serverFailed(describeSocketError(error, host, port))
+      socket.on('error', failed)
+      socket.once('close', () => this.#serverClosed(socket))
+      return
+    }
+    const socket = tls.connect({ ...base, ...serverTls.connectOptions() })
+    this.#server = socket
+    socket.once('connect', () => this.#feed({ type: 'server-reached' }))
+    if (onKeyLog !== null) socket.on('keylog', onKeyLog)
+    this.#secureServer(socket, serverTls)
+  }
+
+  #startServerTls(): void {
+    const plain = this.#server
+    const { serverTls, onKeyLog } = this.#options
+    if (plain === null || serverTls === null)
+      throw new Error('TLS asked for toward a server without TLS settings')
+    this.#takeUnread('server', plain)
+    if (this.#relay.isClosed) return
+    plain.removeAllListeners()
+    plain.on('error', () => {})
+    const socket = tls.connect({ ...serverTls.connectOptions(), socket: plain })
+    this.#server = socket
+    if (onKeyLog !== null) socket.on('keylog', onKeyLog)
+    this.#secureServer(socket, serverTls)
+  }
+
+  #secureServer(socket: tls.TLSSocket, serverTls: ServerTls): void {
+    const failed = (error: Error): void => {
+      const { serverHost, serverPort } = this.#options
+      const failure = socket.connecting
+        ? describeSocketError(error, serverHost, serverPort)
+        : describeTlsError(error, socket)
+      this.#serverFailed(failure)
+    }
+    socket.on('error', failed)
+    socket.once('secureConnect', () => {
+      const failure = serverTls.verify(socket)
+      if (failure !== null) {
+        this.#serverFailed(failure)
+        return
+      }
+      socket.off('error', failed)
+      this.#listenToServer(socket)
+      this.#feed({ type: 'tls-established', side: 'server', tls: tlsFacts(socket) })
+    })
+    socket.once('close', () => this.#serverClosed(socket))
+  }
+
+  #serverFailed(failure: Failure): void {
+    this.#feed({ type: 'failed', side: 'server', failure })
+    this.#server?.destroy()
+  }
+
+  #listenToServer(socket: net.Socket): void {
+    socket.on('data', (octets: Buffer) => this.#octets('server', octets))
+    socket.on('end', () => this.#feed({ type: 'end', side: 'server' }))
+    socket.on('drain', () => {
+      this.#serverFullSince = 0
+      this.#regulate()
+    })
+    socket.on('error', () => {
+      // What follows is 'close', which ends the session.
+    })
+  }
+
+  #serverClosed(socket: net.Socket): void {
+    if (socket !== this.#server) return
+    this.#serverGone = true
+    this.#feed({ type: 'closed', side: 'server' })
+    this.#reportIfClosed()
+  }
+
+  // Both.
+
+  #octets(side: Side, octets: Buffer): void {
+    if (this.#endedAt > 0) return
+    this.#feed({ type: 'octets', side, octets })
+  }
+
+  /** Octets that arrived in clear and were not read yet: the relay judges them before TLS begins. */
+  #takeUnread(side: Side, socket: net.Socket): void {
+    socket.pause()
+    const unread: unknown = socket.read()
+    if (Buffer.isBuffer(unread)) this.#feed({ type: 'octets', side, octets: unread })
+  }
+
+  #end(side: Side): void {
+    this.#endedAt ||= clock()
+    const socket = side === 'client' ? this.#client : this.#server
+    if (socket === null || socket.destroyed) return
+    socket.end()
+    // Read on, into nothing, so that the other side's close is seen.
+    socket.resume()
+  }
+
+  #destroySide(side: Side): void {
+    this.#endedAt ||= clock()
+    const socket = side === 'client' ? this.#client : this.#server
+    if (socket === null || socket.destroyed) return
+    if (socket instanceof tls.TLSSocket || socket.connecting) socket.destroy()
+    else socket.resetAndDestroy()
+  }
+
+  #reportIfClosed(): void {
+    if (!this.#clientGone || !this.#serverGone) return
+    this.#clientGone = false
+    this.#options.onClosed()
+  }
+}
+
+function flow(socket: net.Socket, wanted: boolean): void {
+  if (wanted === !socket.isPaused()) return
+  if (wanted) socket.resume()
+  else socket.pause()
+}
+
+/** Until this is called, a server-side TLSSocket keeps its errors to itself; tls.Server calls it on 'secure'. */
+function releaseControl(socket: tls.TLSSocket): void {
+  const release: unknown = Reflect.get(socket, '_releaseControl')
+  if (typeof release === 'function') release.call(socket)
+}
+
+function errorCode(error: Error): string {
+  return 'code' in error && typeof error.code === 'string' ? error.code : 'no code'
+}
+
+function handshakeReason(error: Error): string {
+  const code = errorCode(error)
+  return code === 'ECONNRESET'
+    ? 'the client closed the connection'
+    : code
+        .replace(/^ERR_SSL_/, '')
+        .toLowerCase()
+        .replaceAll('_', ' ')
+}
+
+function clientTlsHint(error: Error): string | null {
+  const code = errorCode(error)
+  if (/UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE_UNKNOWN/.test(code)) {
+    return 'the client does not trust the certificate: `postern ca show` tells how to install the authority'
+  }
+  if (/UNSUPPORTED_PROTOCOL|VERSION|NO_SHARED_CIPHER/.test(code)) {
+    return 'the client speaks nothing newer than TLS 1.1: `old-tls: true` on this listener lets it in'
+  }
+  if (/HTTP_REQUEST|WRONG_VERSION_NUMBER/.test(code))
+    return 'the client does not speak TLS: it needs a pop3:// listener'
+  return null
+}

@@ -1,0 +1,344 @@
+/**
+ * The running proxy: listeners, the sessions they accept, and what happens to all of them at once (reload,
+ * drain, stop, the passing of time). Decides nothing within a session.
+ */
+import { randomBytes } from 'node:crypto'
+import * as net from 'node:net'
+import type { Logger } from 'pino'
+import type { ListenerSettings, ServiceSettings, Settings } from '../config/settings.js'
+import { formatLegUrl } from '../config/url.js'
+import { encodeStatusLine } from '../pop3/encoder.js'
+import type { Authority } from '../tls/authority.js'
+import { ClientTls } from '../tls/toward-client.js'
+import { ServerTls } from '../tls/toward-server.js'
+import type { Feed } from '../trace/feed.js'
+import { Admission } from './admission.js'
+import { Connection, clock } from './connection.js'
+import { sessionsThatFit } from './descriptors.js'
+import { ListenError } from './listen-error.js'
+import { logTraceEvent, type SessionFacts } from './session-log.js'
+
+/** What the proxy takes beside its settings. */
+export interface ProxyOptions {
+  /** Mints certificates toward clients where a listener has none of its own; null mints none. */
+  readonly authority: Authority | null
+  /** PEM text that replaces the upstream's authority file, for a server within this process. */
+  readonly upstreamAuthority: string | null
+  readonly feed: Feed
+  /** Receives TLS secrets in the format of SSLKEYLOGFILE; null where nobody asked for them. */
+  readonly onKeyLog: ((line: Buffer) => void) | null
+}
+
+/** Where a listener really listens. */
+export interface ListeningAddress {
+  readonly service: string
+  /** With the real port where 0 was asked for. */
+  readonly url: string
+  readonly host: string
+  readonly port: number
+}
+
+export interface Proxy {
+  readonly addresses: readonly ListeningAddress[]
+  /** Sessions that are open. */
+  readonly sessions: number
+  /**
+   * Takes new settings for the connections to come. Sessions that are open keep theirs.
+   *
+   * @throws ListenError or CertificateError, with nothing changed
+   */
+  reload(settings: Settings): Promise<void>
+  /** Stops accepting, lets replies in flight finish within the limit, and ends. */
+  drain(): Promise<void>
+  /** Drops everything at once. */
+  stop(): Promise<void>
+}
+
+/** How often deadlines are looked at. */
+const TICK_MS = 250
+/** Connections the system may hold for us before they are accepted. */
+const BACKLOG = 511
+
+/** One service's settings in use: what a new session is made of. */
+interface Route {
+  readonly service: ServiceSettings
+  readonly listener: ListenerSettings
+  readonly listenerUrl: string
+  readonly serverUrl: string
+  readonly clientTls: ClientTls | null
+  readonly serverTls: ServerTls | null
+  readonly multiLineVerbs: ReadonlySet<string>
+  readonly admission: Admission
+  readonly showsUserNames: boolean
+}
+
+interface Listener {
+  readonly key: string
+  readonly server: net.Server
+  readonly address: ListeningAddress
+  route: Route
+}
+
+/**
+ * Opens all listeners.
+ *
+ * @throws ListenError naming the address and the cure; CertificateError for certificates; nothing stays open
+ */
+export async function startProxy(settings: Settings, log: Logger, options: ProxyOptions): Promise<Proxy> {
+  const proxy = new RunningProxy(log, options)
+  await proxy.open(settings)
+  return proxy
+}
+
+class RunningProxy implements Proxy {
+  readonly #log: Logger
+  readonly #options: ProxyOptions
+  readonly #listeners = new Map<string, Listener>()
+  readonly #connections = new Map<Connection, Route>()
+  readonly #admissions = new Map<string, Admission>()
+  readonly #sessionPrefix = randomBytes(3).toString('hex')
+  readonly #ticker: NodeJS.Timeout
+  #sessionCount = 0
+  #drainMs = 0
+  #whenEmpty: (() => void) | null = null
+
+  constructor(log: Logger, options: ProxyOptions) {
+    this.#log = log
+    this.#options = options
+    this.#ticker = setInterval(() => this.#tick(), TICK_MS)
+  }
+
+  get addresses(): readonly ListeningAddress[] {
+    return [...this.#listeners.values()].map(({ address }) => address)
+  }
+
+  get sessions(): number {
+    return this.#connections.size
+  }
+
+  async open(settings: Settings): Promise<void> {
+    try {
+      await this.reload(settings)
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+  }
+
+  async reload(settings: Settings): Promise<void> {
+    // Whatever can fail comes first; then the change is made in one go.
+    const routes = this.#routes(settings)
+    const opened: Listener[] = []
+    try {
+      for (const [key, route] of routes) {
+        if (!this.#listeners.has(key)) opened.push(await this.#listen(key, route))
+      }
+    } catch (error) {
+      for (const { server } of opened) server.close()
+      throw error
+    }
+    for (const [key, listener] of this.#listeners) {
+      const route = routes.get(key)
+      if (route !== undefined) listener.route = route
+      else {
+        listener.server.close()
+        this.#listeners.delete(key)
+        this.#log.info({ event: 'listening-ended', url: listener.address.url })
+      }
+    }
+    for (const listener of opened) {
+      this.#listeners.set(listener.key, listener)
+      this.#log.info({ event: 'listening', service: listener.address.service, url: listener.address.url })
+    }
+    this.#drainMs = Math.max(0, ...settings.services.map(({ limits }) => limits.drainMs))
+    const fit = sessionsThatFit()
+    const wanted = settings.services.reduce((sum, { limits }) => sum + limits.sessions, 0)
+    if (fit < wanted)
+      this.#log.warn({ event: 'few-descriptors', sessions: fit, wanted, hint: 'raise `ulimit -n`' })
+    for (const { server } of this.#listeners.values()) if (Number.isFinite(fit)) server.maxConnections = fit
+  }
+
+  async drain(): Promise<void> {
+    this.#closeListeners()
+    for (const connection of this.#connections.keys()) connection.drain()
+    if (this.#connections.size > 0) {
+      const { promise, resolve } = deferred()
+      this.#whenEmpty = resolve
+      const timer = setTimeout(resolve, this.#drainMs)
+      await promise
+      clearTimeout(timer)
+    }
+    await this.stop()
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#ticker)
+    this.#closeListeners()
+    for (const connection of [...this.#connections.keys()]) connection.destroy()
+    if (this.#connections.size === 0) return
+    const { promise, resolve } = deferred()
+    this.#whenEmpty = resolve
+    await promise
+  }
+
+  #closeListeners(): void {
+    for (const { server } of this.#listeners.values()) server.close()
+    this.#listeners.clear()
+  }
+
+  #routes(settings: Settings): ReadonlyMap<string, Route> {
+    const routes = new Map<string, Route>()
+    for (const service of settings.services) {
+      const { url } = service.upstream
+      const serverTls =
+        url.security === 'plain' ? null : new ServerTls(service.upstream, this.#options.upstreamAuthority)
+      for (const listener of service.listeners) {
+        routes.set(`${listener.url.host} ${listener.url.port}`, {
+          service,
+          listener,
+          listenerUrl: formatLegUrl(listener.url),
+          serverUrl: formatLegUrl(url),
+          clientTls: ClientTls.create(listener, this.#options.authority),
+          serverTls,
+          multiLineVerbs: new Set(service.multiLineVerbs),
+          admission: this.#admissionOf(service.name),
+          showsUserNames: settings.log.userNames,
+        })
+      }
+    }
+    return routes
+  }
+
+  #admissionOf(service: string): Admission {
+    const admission = this.#admissions.get(service) ?? new Admission()
+    this.#admissions.set(service, admission)
+    return admission
+  }
+
+  async #listen(key: string, route: Route): Promise<Listener> {
+    const { url } = route.listener
+    const highWaterMark = route.service.limits.socketBufferOctets
+    const server = net.createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true, highWaterMark })
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (error) => reject(new ListenError(route.listenerUrl, error)))
+      server.listen({ host: url.host, port: url.port, backlog: BACKLOG }, resolve)
+    })
+    const bound = server.address()
+    const port = bound !== null && typeof bound === 'object' ? bound.port : url.port
+    const address = { service: route.service.name, url: formatLegUrl({ ...url, port }), host: url.host, port }
+    const listener: Listener = { key, server, address, route: { ...route, listenerUrl: address.url } }
+    server.on('connection', (socket) => this.#accept(socket, listener.route))
+    server.on('drop', () =>
+      this.#log.warn({ event: 'connection-dropped', url: address.url, text: 'no descriptors left' }),
+    )
+    server.on('error', (error) =>
+      this.#log.error({ event: 'listener-failed', url: address.url, text: error.message }),
+    )
+    return listener
+  }
+
+  #accept(socket: net.Socket, route: Route): void {
+    const address = socket.remoteAddress ?? ''
+    const limits = route.service.limits
+    const refusal = route.admission.enter(address, limits, this.#handshakesOf(route))
+    if (refusal !== null) {
+      this.#refuse(socket, route, address, refusal)
+      return
+    }
+    const client = net.isIPv6(address)
+      ? `[${address}]:${socket.remotePort}`
+      : `${address}:${socket.remotePort}`
+    const facts: SessionFacts = {
+      service: route.service.name,
+      listener: route.listenerUrl,
+      client,
+      server: route.serverUrl,
+      clientTls: null,
+      serverTls: null,
+    }
+    this.#sessionCount += 1
+    const { feed, onKeyLog } = this.#options
+    const log = this.#log
+    const { url } = route.service.upstream
+    const connection = new Connection(socket, {
+      relay: {
+        sessionId: `${this.#sessionPrefix}-${this.#sessionCount.toString(36)}`,
+        service: facts.service,
+        listener: facts.listener,
+        client,
+        server: facts.server,
+        clientLeg: {
+          security: route.listener.url.security,
+          offersStls:
+            route.clientTls !== null && (route.listener.offerStls || route.listener.url.security === 'stls'),
+        },
+        serverLeg: url.security,
+        limits,
+        multiLineVerbs: route.multiLineVerbs,
+        showsUserNames: route.showsUserNames,
+      },
+      serverHost: url.host,
+      serverPort: url.port,
+      clientTls: route.clientTls,
+      serverTls: route.serverTls,
+      onTrace: (event) => {
+        if (event.content.type === 'tls-established') {
+          if (event.content.side === 'client') facts.clientTls = event.content.tls
+          else facts.serverTls = event.content.tls
+        }
+        logTraceEvent(log, facts, event)
+        feed.publish(event)
+      },
+      onClosed: () => {
+        this.#connections.delete(connection)
+        route.admission.leave(address)
+        if (this.#connections.size === 0) this.#whenEmpty?.()
+      },
+      onKeyLog,
+    })
+    this.#connections.set(connection, route)
+    connection.start()
+  }
+
+  #handshakesOf(route: Route): number {
+    if (route.clientTls === null) return 0
+    // Counting is as dear as the sessions are many, so it is done only where the bound could be reached.
+    if (this.#connections.size < route.service.limits.handshakes) return 0
+    let count = 0
+    for (const [connection, { service }] of this.#connections) {
+      if (service === route.service && connection.isInHandshake) count += 1
+    }
+    return count
+  }
+
+  /** RFC 3206: SYS/TEMP, so that the client tries again and does not ask for a new password. */
+  #refuse(socket: net.Socket, route: Route, address: string, reason: string): void {
+    this.#log.warn({
+      event: 'session-refused',
+      service: route.service.name,
+      client: address,
+      code: 'POSTERN_LIMIT',
+      text: reason,
+    })
+    socket.on('error', () => {})
+    if (route.listener.url.security === 'tls') socket.destroy()
+    else {
+      socket.end(encodeStatusLine('-ERR', 'SYS/TEMP', `postern: ${reason}; try again later`), () =>
+        socket.destroy(),
+      )
+    }
+  }
+
+  #tick(): void {
+    const now = clock()
+    for (const connection of this.#connections.keys()) connection.tick(now)
+  }
+}
+
+function deferred(): { readonly promise: Promise<void>; readonly resolve: () => void } {
+  let resolve = (): void => {}
+  const promise = new Promise<void>((done) => {
+    resolve = done
+  })
+  return { promise, resolve }
+}
