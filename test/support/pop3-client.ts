@@ -173,6 +173,11 @@ export class Pop3Client {
   }
 }
 
+/** Connects in the clear and reads nothing, for clients that wait for nothing either. */
+export async function dial(port: number): Promise<Pop3Client> {
+  return new Pop3Client(await opened(port))
+}
+
 /**
  * Connects to localhost and reads the greeting; for `stls` upgrades the connection first.
  *

@@ -73,9 +73,9 @@ export async function startPostern(options: PosternOptions): Promise<Postern> {
 }
 
 /**
- * Starts `postern run` from a configuration file.
+ * Writes a configuration file and starts `postern run` with it.
  *
- * @returns the process and the file, so that a test can change it
+ * @param listeners how many listeners the configuration opens
  */
 export async function startConfiguredPostern(
   file: string,
