@@ -25,12 +25,14 @@ export function isBase64Line(octets: Buffer, from: number, to: number): boolean 
  * @param mechanism upper-case mechanism name
  * @param step 0 for the initial response, counting the client's responses
  * @param response the base64 line, or `=` for an empty one
- * @returns the authentication identity, or null where this step of this mechanism has none
+ * @returns the authentication identity, or null where this step of this mechanism has none or the line is not
+ * base64: what a lenient decoder makes of a password in clear is no name
  * PLAIN: RFC 4616 §2. CRAM-MD5: RFC 2195 §2. SCRAM: RFC 5802 §7. OAUTHBEARER: RFC 7628 §3.1.
  */
 export function userOfSaslResponse(mechanism: string, step: number, response: Secret): string | null {
-  const decoded = Buffer.from(declassify(response).toString('latin1'), 'base64')
-  if (decoded.length === 0) return null
+  const octets = declassify(response)
+  if (octets.length === 0 || !isBase64Line(octets, 0, octets.length)) return null
+  const decoded = Buffer.from(octets.toString('latin1'), 'base64')
   const text = decoded.toString('utf8')
   const user = userIn(mechanism, step, text)
   return user === null || user === '' || user.length > 320 ? null : user
@@ -59,6 +61,8 @@ function userIn(mechanism: string, step: number, text: string): string | null {
 /**
  * Tells whether a text repeats a secret: as it stood on the wire, or a part of it decoded from base64. Servers
  * write `-ERR unknown command: PAS hunter2`.
+ *
+ * @param text Latin-1 text of a reply, or text that was decoded as UTF-8 since
  */
 export function repeatsSecret(text: string, secret: Secret): boolean {
   const octets = declassify(secret)
@@ -68,8 +72,10 @@ export function repeatsSecret(text: string, secret: Secret): boolean {
   if (haystack.includes(raw) || haystack.includes(octets.toString('utf8').trim())) return true
   for (const word of raw.split(/\s+/)) if (word.length >= 3 && haystack.includes(word)) return true
   if (raw.length < 4 || !isBase64Line(octets, 0, octets.length)) return false
-  const decoded = Buffer.from(raw, 'base64').toString('utf8')
-  for (const part of decoded.split(/[\0\u0001,]/))
-    if (part.length >= 3 && haystack.includes(part)) return true
+  const decoded = Buffer.from(raw, 'base64')
+  for (const encoding of ['utf8', 'latin1'] as const) {
+    for (const part of decoded.toString(encoding).split(/[\0\u0001,]/))
+      if (part.length >= 3 && haystack.includes(part)) return true
+  }
   return false
 }
