@@ -2,6 +2,7 @@
  * The one place where text from the wire becomes text that a log, a terminal or an error may show. Owns what
  * counts as harmful; knows nothing of who prints it.
  */
+import { isUtf8 } from 'node:buffer'
 
 /** Code points that text shown to a person may be long, unless the caller says otherwise. */
 export const SAFE_TEXT_CODE_POINTS = 512
@@ -20,22 +21,40 @@ const HARMFUL = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/gu
  * Never fails.
  */
 export function safeText(value: string | Buffer, maximum: number = SAFE_TEXT_CODE_POINTS): string {
-  // Octets are cut before they are decoded: a code point has at most four of them.
-  const text = typeof value === 'string' ? value : decodeText(value.subarray(0, maximum * 4 + 4))
-  const hidden = typeof value === 'string' ? 0 : Math.max(0, value.length - (maximum * 4 + 4))
-  if (hidden === 0 && text.length <= maximum && PLAIN_ASCII.test(text)) return text
-  const kept = cutTo(text, maximum)
-  const rest = text.length - kept.length + hidden
-  const shown = kept.replace(HARMFUL, escapeCharacter)
-  return rest === 0 ? shown : `${shown}… (+${rest})`
+  if (typeof value === 'string') return harmless(value, 0, maximum)
+  const octets = cutOctets(value, maximum)
+  return harmless(decodeText(octets), value.length - octets.length, maximum)
 }
 
 /**
  * Decodes octets for display: UTF-8 where they are valid UTF-8, otherwise Latin-1, so that no octet vanishes.
  */
 export function decodeText(octets: Buffer): string {
-  const text = octets.toString('utf8')
-  return text.includes('\ufffd') ? octets.toString('latin1') : text
+  return octets.toString(isUtf8(octets) ? 'utf8' : 'latin1')
+}
+
+/**
+ * Octets are cut before they are decoded: a code point has at most four of them. The cut goes before the one it
+ * would split, without which long UTF-8 were no UTF-8 any more.
+ */
+function cutOctets(octets: Buffer, maximum: number): Buffer {
+  const most = maximum * 4 + 4
+  if (octets.length <= most) return octets
+  let end = most
+  while (end > most - 3 && isContinuation(octets[end])) end -= 1
+  return octets.subarray(0, isContinuation(octets[end]) ? most : end)
+}
+
+function isContinuation(octet: number | undefined): boolean {
+  return octet !== undefined && (octet & 0xc0) === 0x80
+}
+
+function harmless(text: string, cutOff: number, maximum: number): string {
+  if (cutOff === 0 && text.length <= maximum && PLAIN_ASCII.test(text)) return text
+  const kept = cutTo(text, maximum)
+  const rest = text.length - kept.length + cutOff
+  const shown = kept.replace(HARMFUL, escapeCharacter)
+  return rest === 0 ? shown : `${shown}… (+${rest})`
 }
 
 function cutTo(text: string, maximum: number): string {
