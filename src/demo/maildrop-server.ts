@@ -15,13 +15,16 @@ import { type Character, MaildropSession, type SessionEffect } from './maildrop-
 /** RFC 1939 §3: an autologout timer must be of at least ten minutes. */
 export const AUTOLOGOUT_MS = 600_000
 
+// ALPN identifier of POP3 as a server's socket wants it: a length and the name (RFC 7301 §3.1).
+const ALPN_POP3 = Buffer.from('\x04pop3', 'latin1')
+
 /** How long a client may keep its side of the connection open behind the end. */
 const CLOSE_MS = 5_000
 
-/** Certificate chain and key in PEM. */
+/** Certificate chain and key in PEM, or several of each in the same order. */
 export interface KeyAndCertificate {
-  readonly key: string | Buffer
-  readonly cert: string | Buffer
+  readonly key: string | Buffer | string[]
+  readonly cert: string | Buffer | string[]
 }
 
 /** What a maildrop server is to be like. Only `security`, `users` and `messages` must be said. */
@@ -316,7 +319,7 @@ class Connection {
     assert(secureContext !== null, 'STLS is offered only where there is a certificate')
     this.#raw.off('data', this.#onData).off('end', this.#onEnd).setTimeout(0)
     this.#isWaiting = true
-    const socket = new TLSSocket(this.#raw, { isServer: true, secureContext, ALPNProtocols: ['pop3'] })
+    const socket = new TLSSocket(this.#raw, { isServer: true, secureContext, ALPNProtocols: ALPN_POP3 })
     this.#socket = socket
     const handshakeTimer = setTimeout(() => this.destroy(), limits.handshakeMs)
     socket.on('error', () => this.destroy())
