@@ -2,6 +2,7 @@
  * One command line decoded: its verb, the arguments that may be shown, and the rest as a {@link Secret}. Owns
  * the decision what of a command may ever be seen; knows nothing of sessions or sockets.
  */
+import { isUtf8 } from 'node:buffer'
 import { type Anomaly, NO_ANOMALIES } from './anomaly.js'
 import { upperCaseOf } from './ascii.js'
 import {
@@ -55,11 +56,13 @@ const MECHANISMS = new Set(
   ).split(' '),
 )
 
+const ASCII_NAME = /^[\x21-\x7e]+$/
+const UNICODE_NAME = /^[^\p{C}\p{Z}]+$/u
+
 const FORM_PATTERNS: Readonly<Record<ArgumentForm, RegExp | null>> = {
   'message-number': /^[0-9]{1,10}$/,
   'line-count': /^[0-9]{1,10}$/,
-  // Octets, not characters: UTF-8 user names pass (RFC 6856 §2.2).
-  'user-name': /^[\x21-\x7e\x80-\xff]+$/,
+  'user-name': null,
   mechanism: null,
   'language-tag': /^(?:\*|[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8}){0,8})$/,
   'secret-word': null,
@@ -194,8 +197,19 @@ function unrecognized(
 }
 
 function fits(form: ArgumentForm, word: string): boolean {
+  if (form === 'user-name') return isUserName(word)
   if (form === 'mechanism') return MECHANISMS.has(upperCaseOf(word))
   return FORM_PATTERNS[form]?.test(word) ?? true
+}
+
+/**
+ * ASCII without blanks, or UTF-8 (RFC 6856 §2.2). In other octets nobody can tell what separates words: `APOP`,
+ * `a`, a no-break space and the digest would else be one name, and shown.
+ */
+function isUserName(word: string): boolean {
+  if (ASCII_NAME.test(word)) return true
+  const octets = Buffer.from(word, 'latin1')
+  return isUtf8(octets) && UNICODE_NAME.test(octets.toString('utf8'))
 }
 
 /** Index behind the last octet that is neither the line's CR nor its LF. */

@@ -144,6 +144,12 @@ describe('decodeCommand', () => {
     it(`reads ${name}`, () => expect(read(line)).toEqual(expected))
   }
 
+  it('shows no user name in which a no-break space may part it from a credential', () => {
+    for (const blank of ['\xa0', '\x85', '\xc2\xa0', '\xe2\x80\x8b', '\xe3\x80\x80']) {
+      expect(read(`APOP a${blank}hunter2\r\n`)).toMatchObject({ arguments: [], secret: `a${blank}hunter2` })
+    }
+  })
+
   it('takes no letter beyond ASCII for a part of a verb: "ß" is "SS" in upper case', () => {
     expect(read('PA\xdf hunter2\r\n')).toEqual(unknown('[redacted]', 'PA\xdf hunter2', 'eight-bit-command'))
     expect(read('AUTH G\xdfAPI\r\n')).toMatchObject({ arguments: [], secret: 'G\xdfAPI' })
