@@ -58,6 +58,8 @@ function userIn(mechanism: string, step: number, text: string): string | null {
   return null
 }
 
+const GLUED_VERB = /(?:pass|apop|auth|rpop)(.+)$/i
+
 /**
  * Tells whether a text repeats a secret: as it stood on the wire, or a part of it decoded from base64. Servers
  * write `-ERR unknown command: PAS hunter2`.
@@ -68,14 +70,17 @@ export function repeatsSecret(text: string, secret: Secret): boolean {
   const octets = declassify(secret)
   const raw = octets.toString('latin1').trim()
   if (raw === '') return false
-  const haystack = text
-  if (haystack.includes(raw) || haystack.includes(octets.toString('utf8').trim())) return true
-  for (const word of raw.split(/\s+/)) if (word.length >= 3 && haystack.includes(word)) return true
+  if (text.includes(raw) || text.includes(octets.toString('utf8').trim())) return true
+  for (const word of raw.split(/\s+/)) {
+    // A verb glued to its password, as in PASSsesame, is a secret whole; a server may tell the two apart.
+    const glued = GLUED_VERB.exec(word)?.[1] ?? word
+    if (glued.length >= 3 && text.includes(glued)) return true
+  }
   if (raw.length < 4 || !isBase64Line(octets, 0, octets.length)) return false
   const decoded = Buffer.from(raw, 'base64')
   for (const encoding of ['utf8', 'latin1'] as const) {
     for (const part of decoded.toString(encoding).split(/[\0\u0001,]/))
-      if (part.length >= 3 && haystack.includes(part)) return true
+      if (part.length >= 3 && text.includes(part)) return true
   }
   return false
 }

@@ -48,7 +48,7 @@ export interface Proxy {
    * @throws ListenError or CertificateError, with nothing changed
    */
   reload(settings: Settings): Promise<void>
-  /** Stops accepting, lets replies in flight finish within the limit, and ends. */
+  /** Stops accepting, lets replies in flight finish, and ends. The caller bounds the time, with {@link stop}. */
   drain(): Promise<void>
   /** Drops everything at once. */
   stop(): Promise<void>
@@ -99,7 +99,6 @@ class RunningProxy implements Proxy {
   readonly #sessionPrefix = randomBytes(3).toString('hex')
   readonly #ticker: NodeJS.Timeout
   #sessionCount = 0
-  #drainMs = 0
   #whenEmpty: (() => void) | null = null
 
   constructor(log: Logger, options: ProxyOptions) {
@@ -127,7 +126,7 @@ class RunningProxy implements Proxy {
 
   async reload(settings: Settings): Promise<void> {
     // Whatever can fail comes first; then the change is made in one go.
-    const routes = this.#routes(settings)
+    const routes = await this.#routes(settings)
     const opened: Listener[] = []
     try {
       for (const [key, route] of routes) {
@@ -150,7 +149,6 @@ class RunningProxy implements Proxy {
       this.#listeners.set(listener.key, listener)
       this.#log.info({ event: 'listening', service: listener.address.service, url: listener.address.url })
     }
-    this.#drainMs = Math.max(0, ...settings.services.map(({ limits }) => limits.drainMs))
     const fit = sessionsThatFit()
     const wanted = settings.services.reduce((sum, { limits }) => sum + limits.sessions, 0)
     if (fit < wanted)
@@ -161,13 +159,7 @@ class RunningProxy implements Proxy {
   async drain(): Promise<void> {
     this.#closeListeners()
     for (const connection of this.#connections.keys()) connection.drain()
-    if (this.#connections.size > 0) {
-      const { promise, resolve } = deferred()
-      this.#whenEmpty = resolve
-      const timer = setTimeout(resolve, this.#drainMs)
-      await promise
-      clearTimeout(timer)
-    }
+    await this.#untilEmpty()
     await this.stop()
   }
 
@@ -175,10 +167,18 @@ class RunningProxy implements Proxy {
     clearInterval(this.#ticker)
     this.#closeListeners()
     for (const connection of [...this.#connections.keys()]) connection.destroy()
-    if (this.#connections.size === 0) return
-    const { promise, resolve } = deferred()
-    this.#whenEmpty = resolve
-    await promise
+    await this.#untilEmpty()
+  }
+
+  #untilEmpty(): Promise<void> {
+    if (this.#connections.size === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      const before = this.#whenEmpty
+      this.#whenEmpty = () => {
+        before?.()
+        resolve()
+      }
+    })
   }
 
   #closeListeners(): void {
@@ -186,7 +186,7 @@ class RunningProxy implements Proxy {
     this.#listeners.clear()
   }
 
-  #routes(settings: Settings): ReadonlyMap<string, Route> {
+  async #routes(settings: Settings): Promise<ReadonlyMap<string, Route>> {
     const routes = new Map<string, Route>()
     for (const service of settings.services) {
       const { url } = service.upstream
@@ -198,7 +198,7 @@ class RunningProxy implements Proxy {
           listener,
           listenerUrl: formatLegUrl(listener.url),
           serverUrl: formatLegUrl(url),
-          clientTls: ClientTls.create(listener, this.#options.authority),
+          clientTls: await this.#clientTls(listener),
           serverTls,
           multiLineVerbs: new Set(service.multiLineVerbs),
           admission: this.#admissionOf(service.name),
@@ -207,6 +207,23 @@ class RunningProxy implements Proxy {
       }
     }
     return routes
+  }
+
+  /** A plain listener without certificate and authority offers no STLS; the other kinds cannot do without. */
+  async #clientTls(listener: ListenerSettings): Promise<ClientTls | null> {
+    const { authority } = this.#options
+    const hasCertificate = listener.certificates.length > 0 || authority !== null
+    const canDoWithout = listener.url.security === 'plain'
+    if (canDoWithout && !(listener.offerStls && hasCertificate)) return null
+    const clientTls = await ClientTls.create(listener, authority)
+    const url = formatLegUrl(listener.url)
+    for (const text of clientTls.warnings) this.#log.warn({ event: 'certificate-warning', url, text })
+    if (listener.oldTls) {
+      const text =
+        'TLS 1.0 and 1.1 are accepted here: they are broken, use this for programs that know nothing newer'
+      this.#log.warn({ event: 'old-tls', url, text })
+    }
+    return clientTls
   }
 
   #admissionOf(service: string): Admission {
@@ -333,12 +350,4 @@ class RunningProxy implements Proxy {
     const now = clock()
     for (const connection of this.#connections.keys()) connection.tick(now)
   }
-}
-
-function deferred(): { readonly promise: Promise<void>; readonly resolve: () => void } {
-  let resolve = (): void => {}
-  const promise = new Promise<void>((done) => {
-    resolve = done
-  })
-  return { promise, resolve }
 }

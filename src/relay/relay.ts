@@ -64,7 +64,7 @@ type Phase =
 
 /** TOP with at least this many lines fetches a message whole; fetchmail asks for 99999999. */
 const WHOLE_MESSAGE_LINES = 1_000_000
-/** Secrets of one login dialogue that replies are compared with. */
+/** Secrets of a session, newest last, that the texts of replies are compared with. */
 const SECRETS_REMEMBERED = 8
 const STLS = Buffer.from('STLS\r\n', 'latin1')
 
@@ -526,7 +526,6 @@ export class Relay {
     const { command } = exchange
     switch (this.#session.replied(command, status)) {
       case 'logged-in':
-        this.#secrets = []
         this.#trace({ type: 'logged-in', ...this.#login() })
         return
       case 'login-refused': {
@@ -664,7 +663,6 @@ export class Relay {
         this.#clientTlsPending = false
         this.#session.tlsEstablished()
         this.#userGiven = false
-        this.#secrets = []
         this.#pullClient()
       }
       return
@@ -854,19 +852,15 @@ export class Relay {
   }
 
   #remember(secret: Secret): void {
-    if (this.#session.state !== 'AUTHORIZATION') return
     this.#secrets.push(secret)
     if (this.#secrets.length > SECRETS_REMEMBERED) this.#secrets.shift()
   }
 
   /** Some servers quote what they did not understand, and that may be a password. */
   #textToShow(status: StatusLine, exchange: Exchange): string {
-    const own = exchange.command.secret
-    if (own === null && this.#secrets.length === 0) return safeText(status.text)
+    if (this.#secrets.length === 0) return safeText(status.text)
     const text = fullText(status)
-    const repeats =
-      (own !== null && repeatsSecret(text, own)) ||
-      this.#secrets.some((secret) => repeatsSecret(text, secret))
+    const repeats = this.#secrets.some((secret) => repeatsSecret(text, secret))
     if (!repeats) return safeText(status.text)
     this.#anomaly('server', 'credential-echoed', exchange.number, null)
     return REDACTED
