@@ -10,8 +10,9 @@ import { z } from 'zod'
 import { makeCertificates } from './certificates.js'
 import { maildrop } from './maildrop.js'
 import { ask, JobOutcome } from './messages.js'
-import { type Measurement, median, summarize } from './report.js'
+import { type Measurement, summarize } from './report.js'
 import { QUICK_PLAN, ROWS } from './rows.js'
+import { median } from './statistics.js'
 
 const SIZES = { middleOctets: 5_000, largeOctets: 5_000 }
 
@@ -34,7 +35,7 @@ const Recorded = z.object({
       listener: z.string(),
       subject: z.string(),
       cost: z.number().nullable(),
-      rate: z.number(),
+      rate: z.number().nullable(),
       octets: z.number(),
       sessions: z.number(),
     }),
@@ -50,7 +51,7 @@ describe.skipIf(process.platform !== 'linux')('the bench', () => {
       process.execPath,
       [
         ...['--import', 'tsx', main, '--quick', '--only', 'direct,pipe'],
-        ...['--rows', 'login,middle', '--json', file],
+        ...['--rows', 'login,middle,latency', '--json', file],
       ],
       { timeout: 50_000 },
     )
@@ -66,12 +67,13 @@ describe.skipIf(process.platform !== 'linux')('the bench', () => {
       ['direct', 'pipe'].flatMap((subject) => [
         ['login', listener, subject, QUICK_PLAN.loginSessions, 0],
         ['middle', listener, subject, sessions, octets],
+        ['latency', listener, subject, 1, 0],
       ]),
     )
     expect(shapes.sort()).toEqual(expected.sort())
     for (const one of measurements) {
-      expect(one.rate).toBeGreaterThan(0)
-      if (one.subject === 'pipe') expect(one.cost).toBeGreaterThan(0)
+      if (one.row !== 'latency') expect(one.rate).toBeGreaterThan(0)
+      if (one.subject === 'pipe' || one.row === 'latency') expect(one.cost).toBeGreaterThan(0)
       else expect(one.cost).toBeNull()
     }
     expect(stdout).toMatch(/^\| pipe \| \d/m)

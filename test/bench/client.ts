@@ -9,6 +9,7 @@ import net from 'node:net'
 import tls from 'node:tls'
 import { MAILDROP_NAMES, type MaildropName, type Message, maildrop, PASSWORD } from './maildrop.js'
 import { ClientSetup, Job, type JobOutcome, type Target } from './messages.js'
+import { median } from './statistics.js'
 
 /** A subject that is silent for so long has lost something (no row waits for anything but it). */
 const SILENCE_MS = 20_000
@@ -26,7 +27,6 @@ const NOTHING_DONE: Done = {
   retrievals: 0,
   octets: 0,
   seconds: 0,
-  medianMicroseconds: 0,
 }
 
 let connections = 0
@@ -90,17 +90,15 @@ async function perform(
       return { ...NOTHING_DONE, ...done, seconds: seconds() }
     }
     case 'ping': {
-      const session = await logIn(job.target, 'login', secureContext)
-      const microseconds: number[] = []
-      while (microseconds.length < job.commands && !isOver(job.deadlineMs)) {
-        const sent = performance.now()
-        await session.command('NOOP')
-        microseconds.push((performance.now() - sent) * 1000)
+      const pingers = job.targets.map((target) => new Pinger(target, secureContext))
+      for (let slice = 0; slice < job.slices && !isOver(job.deadlineMs); slice++) {
+        for (const pinger of pingers) await pinger.ping(job.commandsPerSlice)
       }
-      await session.quit()
-      microseconds.sort((a, b) => a - b)
-      const median = microseconds[Math.floor(microseconds.length / 2)] ?? 0
-      return { ...NOTHING_DONE, sessions: 1, seconds: seconds(), medianMicroseconds: median }
+      for (const pinger of pingers) await pinger.end()
+      return {
+        type: 'pinged',
+        results: pingers.map(({ medianMicroseconds, problem }) => ({ medianMicroseconds, problem })),
+      }
     }
     case 'open-idle': {
       let left = job.sessions
@@ -125,6 +123,47 @@ async function perform(
 async function atOnce(count: number, work: () => Promise<void>): Promise<void> {
   const results = await Promise.allSettled(Array.from({ length: count }, work))
   for (const result of results) if (result.status === 'rejected') throw result.reason
+}
+
+/** One session that is asked NOOP now and then. Its failure is its own: the others go on. */
+class Pinger {
+  problem: string | null = null
+  readonly #microseconds: number[] = []
+  readonly #session: Promise<Session>
+
+  constructor(target: Target, secureContext: tls.SecureContext) {
+    this.#session = logIn(target, 'login', secureContext)
+    this.#session.catch((error: unknown) => {
+      this.problem ??= problemOf(error)
+    })
+  }
+
+  get medianMicroseconds(): number {
+    return median(this.#microseconds) ?? 0
+  }
+
+  async ping(commands: number): Promise<void> {
+    await this.#attempt(async (session) => {
+      for (let count = 0; count < commands; count++) {
+        const sent = performance.now()
+        await session.command('NOOP')
+        this.#microseconds.push((performance.now() - sent) * 1000)
+      }
+    })
+  }
+
+  async end(): Promise<void> {
+    await this.#attempt((session) => session.quit())
+  }
+
+  async #attempt(act: (session: Session) => Promise<void>): Promise<void> {
+    if (this.problem !== null) return
+    try {
+      await act(await this.#session)
+    } catch (error) {
+      this.problem ??= problemOf(error)
+    }
+  }
 }
 
 async function logIn(target: Target, user: MaildropName, secureContext: tls.SecureContext): Promise<Session> {

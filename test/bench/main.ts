@@ -12,13 +12,16 @@
  *   that nobody buys a low cost by being slow.
  * - **× pipe** divides by the bare pipe's figure of the same row, listener and round. Within a round the subjects
  *   follow each other closely, in an order that moves by one each round; what stands in the table is the
- *   median of these ratios over the rounds, in brackets the least and the greatest. Where the bracket of two
- *   subjects overlaps, they do not differ.
+ *   median of these ratios over the rounds, in brackets the least and the greatest. Where the brackets of two
+ *   subjects overlap widely, the bench has not shown that they differ: run more rounds of these two alone
+ *   (`--only direct,pipe,postern --rounds 15`). `pipe-unresumed` shows the noise: where messages are fetched,
+ *   it does the same work as `pipe`.
+ * - Latency is of the clock. All subjects hold a session at once and are asked in turn, fifty NOOPs each.
  * - The work a kernel does for a loopback connection is charged to whoever sends.
  * - Subjects run for all rounds and are warmed up, except for memory, which wants fresh processes each time.
  * - Every message that arrives is compared with what the server sent (length and SHA-256); a subject that
  *   loses or changes an octet gets no figure in that row but a line under the tables.
- * - After ten seconds a measurement begins nothing more and counts what was done: slow subjects do less work,
+ * - After five seconds a measurement begins nothing more and counts what was done: slow subjects do less work,
  *   not longer work.
  *
  * This file reads the command line, runs the rounds and cleans up.
@@ -33,7 +36,7 @@ import { type CertificateFiles, makeCertificates } from './certificates.js'
 import { ask, JobOutcome, ServerReady } from './messages.js'
 import { processTree } from './process-tree.js'
 import { type Gap, LISTENERS, type Listener, type Measurement, markdown } from './report.js'
-import { type Bench, FULL_PLAN, type Plan, QUICK_PLAN, ROWS, type Row } from './rows.js'
+import { type Bench, type Figures, FULL_PLAN, type Plan, QUICK_PLAN, ROWS, type Row } from './rows.js'
 import { killAll, pause, type RunningSubject, start } from './running.js'
 import { DIRECT, SUBJECTS, type Subject } from './subjects.js'
 
@@ -141,7 +144,7 @@ class Run {
   readonly measurements: Measurement[] = []
   readonly gaps: Gap[] = []
   readonly #setting: Setting
-  readonly #given: Set<string> = new Set()
+  readonly #givenUp: Set<string> = new Set()
   readonly #warm: Set<string> = new Set()
 
   constructor(setting: Setting) {
@@ -151,15 +154,19 @@ class Run {
   async rounds(subjects: readonly Subject[]): Promise<void> {
     const { rows, plan } = this.#setting.options
     const lasting = new Map<Subject, RunningSubject>()
-    if (rows.some((row) => !row.isForFresh)) {
+    if (rows.some((row) => row.how !== 'fresh')) {
       for (const subject of subjects) await this.#startLasting(subject, lasting)
     }
     for (let round = 0; round < plan.rounds; round++) {
       say(`round ${round + 1} of ${plan.rounds}`)
       for (const row of rows) {
         for (const listener of this.#setting.options.listeners) {
+          if (row.how === 'together') {
+            await this.#measureTogether(rotated(subjects, round), row, listener, round, lasting)
+            continue
+          }
           for (const subject of rotated(subjects, round)) {
-            await this.#measure(subject, row, listener, round, lasting.get(subject) ?? null)
+            await this.#measureOne(subject, row, listener, round, lasting.get(subject) ?? null)
           }
         }
       }
@@ -181,33 +188,54 @@ class Run {
     return Promise.resolve({ ...ports, roots: [], stop: () => Promise.resolve() })
   }
 
-  async #measure(
+  async #measureOne(
     subject: Subject,
-    row: Row,
+    row: Extract<Row, { how: 'in-turn' | 'fresh' }>,
     listener: Listener,
     round: number,
     lasting: RunningSubject | null,
   ): Promise<void> {
-    const where = `${row.name}, ${listener}`
-    if (this.#given.has(subject.name) || this.#given.has(`${subject.name}, ${where}`)) return
-    if (row.isForFresh && subject.name === DIRECT) return
+    const isFresh = row.how === 'fresh'
+    if (this.#isGivenUp(subject, row, listener) || (isFresh && subject.name === DIRECT)) return
     let running: RunningSubject | null = null
     try {
-      running = row.isForFresh ? await this.#start(subject) : lasting
+      running = isFresh ? await this.#start(subject) : lasting
       if (running === null) return
       const bench = this.#bench(running, listener)
-      const key = `${subject.name}, ${where}`
+      const key = keyOf(subject, row, listener)
       await row.warmUp(bench, this.#warm.has(key) ? LATER_WARM_UP : FIRST_WARM_UP)
       this.#warm.add(key)
-      const figures = await row.measure(bench)
-      this.measurements.push({ round, row: row.name, listener, subject: subject.name, ...figures })
-      say(`  ${where}, ${subject.name}: ${figures.cost?.toPrecision(3) ?? '–'} ${row.costUnit}`)
+      this.#keep(await row.measure(bench), subject, row, listener, round)
     } catch (error) {
-      const isDead = running !== null && running.roots.length > 0 && processTree(running.roots).length === 0
-      this.#giveUp(subject, isDead ? null : where, problemOf(error))
+      this.#giveUpHere(subject, row, listener, running, problemOf(error))
     } finally {
-      if (row.isForFresh) await running?.stop()
+      if (isFresh) await running?.stop()
     }
+  }
+
+  async #measureTogether(
+    subjects: readonly Subject[],
+    row: Extract<Row, { how: 'together' }>,
+    listener: Listener,
+    round: number,
+    lasting: ReadonlyMap<Subject, RunningSubject>,
+  ): Promise<void> {
+    const present = subjects.flatMap((subject) => {
+      const running = lasting.get(subject)
+      return running === undefined || this.#isGivenUp(subject, row, listener) ? [] : [{ subject, running }]
+    })
+    const results = await row.measure(present.map(({ running }) => this.#bench(running, listener)))
+    present.forEach(({ subject, running }, index) => {
+      const result = results[index]
+      if (result === undefined) return
+      if (result instanceof Error) this.#giveUpHere(subject, row, listener, running, result.message)
+      else this.#keep(result, subject, row, listener, round)
+    })
+  }
+
+  #keep(figures: Figures, subject: Subject, row: Row, listener: Listener, round: number): void {
+    this.measurements.push({ round, row: row.name, listener, subject: subject.name, ...figures })
+    say(`  ${row.name}, ${listener}, ${subject.name}: ${figures.cost?.toPrecision(3) ?? '–'} ${row.costUnit}`)
   }
 
   #bench(running: RunningSubject, listener: Listener): Bench {
@@ -222,11 +250,31 @@ class Run {
     }
   }
 
-  #giveUp(subject: Subject, where: string | null, problem: string): void {
-    this.#given.add(where === null ? subject.name : `${subject.name}, ${where}`)
-    this.gaps.push({ subject: subject.name, where, problem })
-    say(`  ${subject.name}${where === null ? '' : `, ${where}`}: FAILED: ${problem}`)
+  #isGivenUp(subject: Subject, row: Row, listener: Listener): boolean {
+    return this.#givenUp.has(subject.name) || this.#givenUp.has(keyOf(subject, row, listener))
   }
+
+  #giveUpHere(
+    subject: Subject,
+    row: Row,
+    listener: Listener,
+    running: RunningSubject | null,
+    problem: string,
+  ): void {
+    const hasEnded = running !== null && running.roots.length > 0 && processTree(running.roots).length === 0
+    this.#giveUp(subject, hasEnded ? null : keyOf(subject, row, listener), problem)
+  }
+
+  /** @param key the row and listener where the subject failed, or null if it is gone altogether */
+  #giveUp(subject: Subject, key: string | null, problem: string): void {
+    this.#givenUp.add(key ?? subject.name)
+    this.gaps.push({ what: key ?? subject.name, problem: problem.trim().replaceAll('\n', ' ') })
+    say(`  ${key ?? subject.name}: FAILED: ${problem}`)
+  }
+}
+
+function keyOf(subject: Subject, row: Row, listener: Listener): string {
+  return `${subject.name}, ${row.name}, ${listener}`
 }
 
 async function main(args: readonly string[]): Promise<void> {
@@ -254,7 +302,7 @@ async function main(args: readonly string[]): Promise<void> {
     if (version !== null) continue
     const problem =
       subject.name === 'postern' ? 'dist/main.js does not answer, see `npm run build`' : 'not installed'
-    run.gaps.push({ subject: subject.name, where: null, problem })
+    run.gaps.push({ what: subject.name, problem })
     say(`skipped: ${subject.name}: ${problem}`)
   }
   await run.rounds(subjects.map(({ subject }) => subject))

@@ -45,7 +45,14 @@ export const Job = z.discriminatedUnion('type', [
     retrievals: z.number(),
     deadlineMs: z.number(),
   }),
-  z.object({ type: z.literal('ping'), target, commands: z.number(), deadlineMs: z.number() }),
+  z.object({
+    type: z.literal('ping'),
+    /** One session each; they are asked in turn, a slice at a time. */
+    targets: z.array(target),
+    slices: z.number(),
+    commandsPerSlice: z.number(),
+    deadlineMs: z.number(),
+  }),
   z.object({ type: z.literal('open-idle'), target, sessions: z.number(), deadlineMs: z.number() }),
   z.object({ type: z.literal('close-idle') }),
 ])
@@ -60,8 +67,11 @@ export const JobOutcome = z.discriminatedUnion('type', [
     /** Octets of messages as they arrived and were verified. */
     octets: z.number(),
     seconds: z.number(),
-    /** Median time from a NOOP to its reply. */
-    medianMicroseconds: z.number(),
+  }),
+  z.object({
+    type: z.literal('pinged'),
+    /** For each target the median time from a NOOP to its reply, or what went wrong instead. */
+    results: z.array(z.object({ medianMicroseconds: z.number(), problem: z.string().nullable() })),
   }),
   z.object({ type: z.literal('failed'), problem: z.string() }),
 ])

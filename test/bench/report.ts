@@ -3,6 +3,7 @@
  * Pure; measures and prints nothing.
  */
 import type { Figures, Row } from './rows.js'
+import { median } from './statistics.js'
 import { DIRECT, type Subject, YARDSTICK } from './subjects.js'
 
 /** The listeners that every subject has, as columns are named. */
@@ -17,11 +18,9 @@ export interface Measurement extends Figures {
   readonly subject: string
 }
 
-/** Something that gave no figure, and why. */
+/** Something that gave no figure: a subject, or a subject in one row at one listener; and why. */
 export interface Gap {
-  readonly subject: string
-  /** Row and listener; null where the subject is missing altogether. */
-  readonly where: string | null
+  readonly what: string
   readonly problem: string
 }
 
@@ -32,15 +31,6 @@ export interface Summary {
   /** Cost as a multiple of the yardstick's in the same round: median, least and greatest. */
   readonly ratio: { readonly median: number; readonly least: number; readonly greatest: number } | null
   readonly resumedShare: number | null
-}
-
-/** @returns the middle value, or the mean of the two in the middle; null of nothing */
-export function median(values: readonly number[]): number | null {
-  const sorted = [...values].sort((a, b) => a - b)
-  const half = Math.floor(sorted.length / 2)
-  const upper = sorted[half]
-  if (upper === undefined) return null
-  return sorted.length % 2 === 1 ? upper : (sorted[half - 1]! + upper) / 2
 }
 
 /**
@@ -140,14 +130,7 @@ export function markdown(measurements: readonly Measurement[], circumstances: Ci
     notes(measurements, circumstances),
     ...(gaps.length === 0
       ? []
-      : [
-          gaps
-            .map(
-              (gap) =>
-                `- no figure: ${gap.subject}${gap.where === null ? '' : `, ${gap.where}`}: ${gap.problem}`,
-            )
-            .join('\n'),
-        ]),
+      : [gaps.map(({ what, problem }) => `- no figure: ${what}: ${problem}`).join('\n')]),
   ]
   return `${sections.join('\n\n')}\n`
 }

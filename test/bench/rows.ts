@@ -15,22 +15,26 @@ export interface Plan {
   readonly loginSessions: number
   readonly middle: { readonly sessions: number; readonly retrievals: number }
   readonly large: { readonly sessions: number; readonly retrievals: number }
-  readonly pings: number
+  /** Slices of fifty NOOPs each. */
+  readonly pingSlices: number
   readonly idleSessions: number
   /** After this a measurement begins nothing more; figures are for what was done until then. */
   readonly deadlineMs: number
 }
 
-/** About a second of CPU time of the pipe in each measurement, so that the kernel's ticks of 10 ms do not matter. */
+/**
+ * Half a second of CPU time of the pipe in each measurement: the kernel's ticks of 10 ms are 2 % of it, and many
+ * short rounds stand what else the machine does better than few long ones.
+ */
 export const FULL_PLAN: Plan = {
-  rounds: 5,
+  rounds: 7,
   sizes: { middleOctets: 100_000, largeOctets: 20_000_000 },
-  loginSessions: 2_000,
-  middle: { sessions: 24, retrievals: 400 },
-  large: { sessions: 12, retrievals: 4 },
-  pings: 4_000,
+  loginSessions: 1_000,
+  middle: { sessions: 16, retrievals: 300 },
+  large: { sessions: 6, retrievals: 4 },
+  pingSlices: 60,
   idleSessions: 500,
-  deadlineMs: 10_000,
+  deadlineMs: 5_000,
 }
 
 /** Shows that everything works; its figures are noise. */
@@ -40,7 +44,7 @@ export const QUICK_PLAN: Plan = {
   loginSessions: 80,
   middle: { sessions: 4, retrievals: 40 },
   large: { sessions: 2, retrievals: 4 },
-  pings: 200,
+  pingSlices: 4,
   idleSessions: 20,
   deadlineMs: 3_000,
 }
@@ -72,17 +76,28 @@ export interface Figures {
 }
 
 /** One kind of load. */
-export interface Row {
+export type Row = {
   readonly name: string
   readonly title: string
   readonly costUnit: string
   readonly rateUnit: string | null
-  /** True where each measurement wants a subject that has just been started. */
-  readonly isForFresh: boolean
   /** True where the cost is what the subject adds to `direct`, not what was measured. */
   readonly isAdded: boolean
+} & (RowOfOne | RowOfAll)
+
+/** Subjects one after the other: as they run, or each started for the measurement. */
+interface RowOfOne {
+  readonly how: 'in-turn' | 'fresh'
+  /** Does a share of the measurement's work, unmeasured. */
   readonly warmUp: (bench: Bench, share: number) => Promise<void>
   readonly measure: (bench: Bench) => Promise<Figures>
+}
+
+/** All subjects at a time, for figures of the clock that need neighbours within milliseconds. */
+interface RowOfAll {
+  readonly how: 'together'
+  /** @returns for each bench its figures, or what went wrong with it */
+  readonly measure: (benches: readonly Bench[]) => Promise<readonly (Figures | Error)[]>
 }
 
 const GIB = 2 ** 30
@@ -93,6 +108,8 @@ const SETTLE_MS = 50
 const IDLE_SETTLE_MS = 1_000
 /** What a job may take past its deadline before the run is given up: the longest silence and all its closes. */
 const GRACE_MS = 60_000
+/** Enough that what the switch from the neighbour costs is in few of them. */
+const PINGS_PER_SLICE = 50
 /** Sessions that make a fresh process load its code before its memory is looked at. */
 const FIRST_SESSIONS = 20
 
@@ -102,8 +119,8 @@ type Outcome = Extract<JobOutcome, { type: 'done' }>
 /** Gives the load generator a job; throws with its words where an octet was wrong or missing. */
 async function perform(bench: Bench, job: Job): Promise<Outcome> {
   const outcome = await ask(bench.client, job, JobOutcome, bench.plan.deadlineMs + GRACE_MS)
-  if (outcome.type === 'failed') throw new Error(outcome.problem)
-  return outcome
+  if (outcome.type === 'done') return outcome
+  throw new Error(outcome.type === 'failed' ? outcome.problem : 'the load generator did another job')
 }
 
 function sessionsJob(bench: Bench, load: Sessions): Job {
@@ -118,7 +135,7 @@ function sessionsRow(
 ): Row {
   return {
     ...row,
-    isForFresh: false,
+    how: 'in-turn',
     isAdded: false,
     warmUp: async (bench, share) => {
       const full = load(bench.plan)
@@ -188,20 +205,25 @@ const latency: Row = {
   title: 'Added latency of one command: median of NOOP and its reply in one session, less that of no proxy',
   costUnit: 'µs added',
   rateUnit: null,
-  isForFresh: false,
+  how: 'together',
   isAdded: true,
-  warmUp: async (bench, share) => {
-    const commands = Math.ceil(bench.plan.pings * share)
-    await perform(bench, { type: 'ping', target: bench.target, commands, deadlineMs: bench.plan.deadlineMs })
-  },
-  measure: async (bench) => {
-    const outcome = await perform(bench, {
+  measure: async (benches) => {
+    const [first] = benches
+    if (first === undefined) return []
+    const { plan, client } = first
+    const job: Job = {
       type: 'ping',
-      target: bench.target,
-      commands: bench.plan.pings,
-      deadlineMs: bench.plan.deadlineMs,
-    })
-    return { ...NO_LOAD, cost: outcome.medianMicroseconds, sessions: outcome.sessions }
+      targets: benches.map(({ target }) => target),
+      slices: plan.pingSlices,
+      commandsPerSlice: PINGS_PER_SLICE,
+      deadlineMs: plan.deadlineMs * benches.length,
+    }
+    const outcome = await ask(client, job, JobOutcome, job.deadlineMs + GRACE_MS)
+    if (outcome.type === 'failed') return benches.map(() => new Error(outcome.problem))
+    if (outcome.type === 'done') throw new Error('the load generator did another job')
+    return outcome.results.map(({ medianMicroseconds, problem }) =>
+      problem === null ? { ...NO_LOAD, cost: medianMicroseconds, sessions: 1 } : new Error(problem),
+    )
   },
 }
 
@@ -210,7 +232,7 @@ const idle: Row = {
   title: 'Memory of an idle session: logged in and silent, PSS of all processes (kernel memory apart)',
   costUnit: 'KiB/session',
   rateUnit: null,
-  isForFresh: true,
+  how: 'fresh',
   isAdded: false,
   warmUp: async (bench) => {
     const load = { maildrop: 'login', sessions: FIRST_SESSIONS, atOnce: 4, retrievals: 0 } as const

@@ -252,20 +252,39 @@ backend servers
   },
 }
 
+/**
+ * Quirk: mitmproxy 8 guesses by what comes first whether a client speaks TLS, and under load the server's greeting
+ * comes before the ClientHello. The script takes the guess away from the POP3S listener.
+ */
+const MITMPROXY_SCRIPT = `from mitmproxy.proxy import layers
+
+def next_layer(nextlayer):
+    context = nextlayer.context
+    if context.layers and not context.client.tls:
+        nextlayer.layer = layers.ClientTLSLayer(context)
+`
+
 const mitmproxy: Subject = {
   name: 'mitmproxy',
-  footnote: 'mitmdump in reverse mode, printing nothing; keeps every octet of a session until it ends.',
+  footnote:
+    'mitmdump in reverse mode, printing nothing; keeps every octet of a session until it ends. For POP3S clients a script tells it that they begin with TLS.',
   version: () => words('mitmdump', ['--version'], /^Mitmproxy: (\S+)/m),
-  setUp: (site) =>
-    [site.plainPort, site.tlsPort].map((port) => ({
+  setUp: (site) => {
+    const script = join(site.directory, 'tls-first.py')
+    writeFileSync(script, MITMPROXY_SCRIPT)
+    return [
+      { port: site.plainPort, extra: [] },
+      { port: site.tlsPort, extra: ['--scripts', script] },
+    ].map(({ port, extra }) => ({
       file: 'mitmdump',
       args: [
         ...['--quiet', '--set', 'flow_detail=0', '--set', `confdir=${site.directory}`],
         ...['--mode', `reverse:https://${SERVER_NAME}:${site.serverPort}`],
         ...['--listen-host', '127.0.0.1', '--listen-port', String(port), '--certs', site.bothFile],
-        ...['--set', `ssl_verify_upstream_trusted_ca=${site.caFile}`],
+        ...['--set', `ssl_verify_upstream_trusted_ca=${site.caFile}`, ...extra],
       ],
-    })),
+    }))
+  },
 }
 
 /** Every subject, in the order of the table. */
