@@ -6,7 +6,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Logger } from 'pino'
 import { DEFAULT_LIMITS, DEFAULT_LISTENER, DEFAULT_UPSTREAM } from '../config/defaults.js'
 import type { LegUrl, Settings } from '../config/settings.js'
@@ -25,12 +25,10 @@ export interface DemoProxy {
   stop(): Promise<void>
 }
 
-/** What the demo hands over beside the settings: both its authority and its server live in this process only. */
+/** What the demo hands over beside the settings, since no file holds it. */
 export interface DemoProxyOptions {
   /** Mints certificates toward clients. */
   readonly authority: Authority
-  /** PEM of the only authority that the server's certificate may come from. */
-  readonly upstreamAuthority: string
 }
 
 export interface DemoOptions {
@@ -98,7 +96,7 @@ export async function runDemo(options: DemoOptions): Promise<Demo> {
     const certificateFile = join(directory, 'authority.crt')
     await writeFile(certificateFile, authority.certificatePem)
 
-    const { proxy, plain, tls } = await startBefore(server.port, options, authority, directory)
+    const { proxy, plain, tls } = await startBefore(server.port, options, authority, certificateFile)
     cleanups.push(() => proxy.stop())
     const interval = options.visitIntervalMs === undefined ? VISIT_INTERVAL_MS : options.visitIntervalMs
     const visitors = interval === null ? null : sendVisitors(plain, tls, authority, interval, log)
@@ -169,18 +167,15 @@ async function startBefore(
   serverPort: number,
   options: DemoOptions,
   authority: Authority,
-  directory: string,
+  certificateFile: string,
 ): Promise<{ readonly proxy: DemoProxy; readonly plain: Place; readonly tls: Place }> {
   const host = options.host ?? HOST
   for (let attempt = 1; ; attempt += 1) {
     const plain = await findPlace('plain', host, options.plainPort ?? PLAIN_PORT, 0)
     const tls = await findPlace('tls', host, options.tlsPort ?? TLS_PORT, plain.port)
-    const settings = settingsOf(serverPort, [plain, tls], directory)
+    const settings = settingsOf(serverPort, [plain, tls], certificateFile)
     try {
-      const proxy = await options.startProxy(settings, options.log, {
-        authority,
-        upstreamAuthority: authority.certificatePem,
-      })
+      const proxy = await options.startProxy(settings, options.log, { authority })
       return { proxy, plain, tls }
     } catch (error) {
       if (attempt === STARTS_TO_TRY || !isTaken(error)) throw error
@@ -188,10 +183,10 @@ async function startBefore(
   }
 }
 
-function settingsOf(serverPort: number, listeners: readonly LegUrl[], directory: string): Settings {
+function settingsOf(serverPort: number, listeners: readonly LegUrl[], certificateFile: string): Settings {
   return {
     log: { level: 'info', userNames: true },
-    authorityDirectory: directory,
+    authorityDirectory: dirname(certificateFile),
     writeFile: null,
     services: [
       {
@@ -205,6 +200,7 @@ function settingsOf(serverPort: number, listeners: readonly LegUrl[], directory:
           ...DEFAULT_UPSTREAM,
           url: { security: 'tls', host: HOST, port: serverPort },
           name: SERVER_NAME,
+          caFile: certificateFile,
         },
         limits: DEFAULT_LIMITS,
         multiLineVerbs: [],

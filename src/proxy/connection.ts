@@ -7,8 +7,9 @@ import * as tls from 'node:tls'
 import { Relay, type RelayOptions } from '../relay/relay.js'
 import type { RelayEffect, RelayInput } from '../relay/relay-input.js'
 import { tlsFacts } from '../tls/facts.js'
+import type { TlsFailure } from '../tls/failure.js'
 import type { ClientTls } from '../tls/toward-client.js'
-import { describeTlsError, type ServerTls } from '../tls/toward-server.js'
+import type { ServerTls } from '../tls/toward-server.js'
 import type { Failure, Side, TraceEvent } from '../trace/event.js'
 import { describeSocketError } from './socket-error.js'
 
@@ -240,57 +241,46 @@ export class Connection {
   // The server's socket.
 
   #connectServer(): void {
-    const { serverHost: host, serverPort: port, serverTls, relay, onKeyLog } = this.#options
+    const { serverHost: host, serverPort: port, relay } = this.#options
     this.#serverGone = false
-    const base = { host, port, noDelay: true, keepAlive: true, allowHalfOpen: true }
-    if (relay.serverLeg !== 'tls' || serverTls === null) {
-      const socket = net.connect(base)
-      this.#server = socket
-      socket.once('connect', () => {
-        socket.off('error', failed)
-        this.#listenToServer(socket)
-        this.#feed({ type: 'server-reached' })
-      })
-      const failed = (error: Error): void => this.#serverFailed(describeSocketError(error, host, port))
-      socket.on('error', failed)
-      socket.once('close', () => this.#serverClosed(socket))
-      return
-    }
-    const socket = tls.connect({ ...base, ...serverTls.connectOptions() })
+    // The typings lack highWaterMark, which Node hands on to the stream.
+    const highWaterMark = relay.limits.socketBufferOctets
+    const address = { host, port, noDelay: true, keepAlive: true, allowHalfOpen: true, highWaterMark }
+    const socket = net.connect(address)
     this.#server = socket
-    socket.once('connect', () => this.#feed({ type: 'server-reached' }))
-    if (onKeyLog !== null) socket.on('keylog', onKeyLog)
-    this.#secureServer(socket, serverTls)
+    const failed = (error: Error): void => this.#serverFailed(describeSocketError(error, host, port))
+    socket.on('error', failed)
+    socket.once('close', () => this.#serverClosed(socket))
+    socket.once('connect', () => {
+      socket.off('error', failed)
+      if (relay.serverLeg !== 'tls') this.#listenToServer(socket)
+      this.#feed({ type: 'server-reached' })
+      if (relay.serverLeg === 'tls') this.#secureServer(socket)
+    })
   }
 
   #startServerTls(): void {
     const plain = this.#server
-    const { serverTls, onKeyLog } = this.#options
-    if (plain === null || serverTls === null)
-      throw new Error('TLS asked for toward a server without TLS settings')
+    if (plain === null) return
     this.#takeUnread('server', plain)
-    if (this.#relay.isClosed) return
-    plain.removeAllListeners()
-    plain.on('error', () => {})
-    const socket = tls.connect({ ...serverTls.connectOptions(), socket: plain })
-    this.#server = socket
-    if (onKeyLog !== null) socket.on('keylog', onKeyLog)
-    this.#secureServer(socket, serverTls)
+    if (!this.#relay.isClosed) this.#secureServer(plain)
   }
 
-  #secureServer(socket: tls.TLSSocket, serverTls: ServerTls): void {
-    const failed = (error: Error): void => {
-      const { serverHost, serverPort } = this.#options
-      const failure = socket.connecting
-        ? describeSocketError(error, serverHost, serverPort)
-        : describeTlsError(error, socket)
-      this.#serverFailed(failure)
-    }
+  #secureServer(plain: net.Socket): void {
+    const { serverTls, onKeyLog } = this.#options
+    if (serverTls === null) throw new Error('TLS asked for toward a server without TLS settings')
+    plain.removeAllListeners()
+    plain.on('error', () => {
+      // The TLS socket around it reports the error.
+    })
+    const socket = serverTls.connect(plain)
+    this.#server = socket
+    const failed = (error: Error): void => this.#serverFailed(failureOf(serverTls.explain(error, socket)))
     socket.on('error', failed)
     socket.once('secureConnect', () => {
       const failure = serverTls.verify(socket)
       if (failure !== null) {
-        this.#serverFailed(failure)
+        this.#serverFailed(failureOf(failure))
         return
       }
       socket.off('error', failed)
@@ -298,6 +288,7 @@ export class Connection {
       this.#feed({ type: 'tls-established', side: 'server', tls: tlsFacts(socket) })
     })
     socket.once('close', () => this.#serverClosed(socket))
+    if (onKeyLog !== null) socket.on('keylog', onKeyLog)
   }
 
   #serverFailed(failure: Failure): void {
@@ -360,6 +351,10 @@ export class Connection {
     this.#clientGone = false
     this.#options.onClosed()
   }
+}
+
+function failureOf({ code, permanent, text, hint }: TlsFailure): Failure {
+  return { code, isPermanent: permanent, text, hint }
 }
 
 function flow(socket: net.Socket, wanted: boolean): void {

@@ -22,8 +22,6 @@ import { logTraceEvent, type SessionFacts } from './session-log.js'
 export interface ProxyOptions {
   /** Mints certificates toward clients where a listener has none of its own; null mints none. */
   readonly authority: Authority | null
-  /** PEM text that replaces the upstream's authority file, for a server within this process. */
-  readonly upstreamAuthority: string | null
   readonly feed: Feed
   /** Receives TLS secrets in the format of SSLKEYLOGFILE; null where nobody asked for them. */
   readonly onKeyLog: ((line: Buffer) => void) | null
@@ -190,8 +188,7 @@ class RunningProxy implements Proxy {
     const routes = new Map<string, Route>()
     for (const service of settings.services) {
       const { url } = service.upstream
-      const serverTls =
-        url.security === 'plain' ? null : new ServerTls(service.upstream, this.#options.upstreamAuthority)
+      const serverTls = url.security === 'plain' ? null : ServerTls.create(service.upstream)
       for (const listener of service.listeners) {
         routes.set(`${listener.url.host} ${listener.url.port}`, {
           service,

@@ -416,14 +416,14 @@ describe('failures', () => {
     it.feed({
       type: 'failed',
       side: 'server',
-      failure: { code: 'POSTERN_SERVER_CERTIFICATE', isPermanent: true, text, hint: null },
+      failure: { code: 'POSTERN_SERVER_CERTIFICATE_EXPIRED', isPermanent: true, text, hint: null },
     })
     expect(it.takeToClient()).toBe(`-ERR [SYS/PERM] ${text}\r\n`)
     expect(it.takeToServer()).toBe('')
     expect(it.actions().slice(-2)).toEqual(['end client', 'destroy server'])
     expect(it.traced('session-closed')[0]).toMatchObject({
       reason: 'failed',
-      code: 'POSTERN_SERVER_CERTIFICATE',
+      code: 'POSTERN_SERVER_CERTIFICATE_EXPIRED',
     })
   })
 

@@ -1,0 +1,175 @@
+/**
+ * `postern run`: configuration, warnings, log, proxy and signals put together. Owns the order in which these
+ * happen; the work is done elsewhere.
+ */
+import { createWriteStream, existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { type LoadedConfig, loadConfig } from '../config/load.js'
+import { ConfigError } from '../config/problem.js'
+import type { ListenerSettings, Settings } from '../config/settings.js'
+import { formatLegUrl } from '../config/url.js'
+import { type Proxy as RunningProxy, startProxy } from '../proxy/proxy.js'
+import { Recorder } from '../proxy/recorder.js'
+import { AUTHORITY_KEY_FILE, type Authority, loadAuthority, loadOrCreateAuthority } from '../tls/authority.js'
+import { Feed } from '../trace/feed.js'
+import { defaultAuthorityDirectory } from './ca.js'
+import type { ExitCode } from './exit-codes.js'
+import { UsageError } from './failure.js'
+import { serveUntilSignal } from './lifecycle.js'
+import { createLog, type Logger } from './log-destination.js'
+import { type CheckedOptions, checkOptions, currentSurroundings, type SharedOptions } from './options.js'
+import { note } from './standard-streams.js'
+import { nodeAgeWarning, refuseUnsafeEnvironment, settingsWarnings } from './start-warnings.js'
+import { PROGRAM } from './version.js'
+
+const NOTHING_TO_RUN = `no server is named. Type for example
+  postern run --upstream pop3s://pop.example.org
+or write a postern.yaml (see "postern config schema" and "postern run --help").
+"postern demo" needs neither.`
+
+/** What a command does with a run beside the run itself. */
+export interface RunFace {
+  createLog(settings: Settings): Promise<Logger>
+  /** Receives the feed before the first session. */
+  watch(feed: Feed): void
+}
+
+const LOG_FACE: RunFace = {
+  createLog: ({ log }) => createLog(log.level),
+  watch: () => {},
+}
+
+/**
+ * Runs until a signal ends it.
+ *
+ * @param face where the log goes and who watches; the log on stdout where nothing else is said
+ * @returns the exit status
+ * @throws {UsageError} where no server is named; errors of options, configuration, certificates and listeners
+ */
+export async function run(options: SharedOptions, face: RunFace = LOG_FACE): Promise<ExitCode> {
+  const checked = checkOptions(options, process.cwd())
+  const config = load(checked)
+  if (config.settings.services.length === 0) throw new UsageError(NOTHING_TO_RUN)
+  return serve(config.settings, checked, face)
+}
+
+/**
+ * Runs what a bare `postern` means: the configuration that it finds, or the demo where there is none.
+ *
+ * @returns the exit status
+ */
+export async function runOrDemo(): Promise<ExitCode> {
+  const config = load(checkOptions({}, process.cwd()))
+  if (config.files.length > 0) return run({})
+  const { demo } = await import('./demo.js')
+  return demo({})
+}
+
+async function serve(initial: Settings, checked: CheckedOptions, face: RunFace): Promise<ExitCode> {
+  refuseUnsafeEnvironment(process.env)
+  let settings = initial
+  const log = await face.createLog(settings)
+  for (const warning of warnings(settings)) {
+    note(`postern: warning: ${warning}`)
+    log.warn({ event: 'start-warning', text: warning })
+  }
+  const feed = new Feed()
+  face.watch(feed)
+  const recorder =
+    settings.writeFile === null ? null : await Recorder.start(settings.writeFile, PROGRAM, feed, log)
+  const proxy = await startProxy(settings, log, {
+    authority: authorityFor(settings),
+    feed,
+    onKeyLog: keyLog(process.env.SSLKEYLOGFILE ?? ''),
+  })
+  announceAddresses(proxy, settings)
+  const code = await serveUntilSignal({
+    drain: () => proxy.drain(),
+    stop: () => proxy.stop(),
+    drainMs: () => longestDrain(settings),
+    announce: (line) => note(`postern: ${line}`),
+    reload: async () => {
+      settings = await reload(proxy, checked, settings, log)
+    },
+  })
+  await recorder?.stop()
+  return code
+}
+
+function warnings(settings: Settings): readonly string[] {
+  const age = nodeAgeWarning(process.version, new Date())
+  return [...(age === null ? [] : [age]), ...settingsWarnings(settings, process.env)]
+}
+
+/** The proxy bounds its own drain by the same limit; the second more is for closing what it dropped. */
+function longestDrain(settings: Settings): number {
+  return Math.max(0, ...settings.services.map(({ limits }) => limits.drainMs)) + 1_000
+}
+
+/**
+ * The local authority, made at the first start where a listener cannot do without it. A plain listener can: STLS is
+ * offered there once an authority exists, and nothing is written to disk for those who never want one.
+ */
+function authorityFor(settings: Settings): Authority | null {
+  const directory = settings.authorityDirectory
+  const listeners = settings.services.flatMap((service) => service.listeners)
+  if (listeners.some(needsAuthority)) {
+    const isNew = !existsSync(join(directory, AUTHORITY_KEY_FILE))
+    const authority = loadOrCreateAuthority(directory)
+    if (isNew) {
+      note(`postern: made a local authority in ${directory}, SHA-256 ${authority.certificate.fingerprint256}`)
+      note('postern: clients have to trust it: "postern ca export" and "postern ca show" tell how')
+    }
+    return authority
+  }
+  const canUse = listeners.some((listener) => listener.offerStls && listener.certificates.length === 0)
+  return canUse && existsSync(join(directory, AUTHORITY_KEY_FILE)) ? loadAuthority(directory) : null
+}
+
+function needsAuthority(listener: ListenerSettings): boolean {
+  return listener.url.security !== 'plain' && listener.certificates.length === 0
+}
+
+/** TLS secrets for a packet analyser, appended where the conventional variable says so. */
+function keyLog(file: string): ((line: Buffer) => void) | null {
+  if (file === '') return null
+  const stream = createWriteStream(file, { flags: 'a', mode: 0o600 })
+  stream.on('error', (error) => note(`postern: SSLKEYLOGFILE: ${error.message}`))
+  return (line) => stream.write(line)
+}
+
+/** Takes over a changed configuration, or keeps the old one and says why. */
+async function reload(
+  proxy: RunningProxy,
+  checked: CheckedOptions,
+  before: Settings,
+  log: Logger,
+): Promise<Settings> {
+  try {
+    const { settings } = load(checked)
+    if (settings.services.length === 0) throw new UsageError('the configuration defines no service any more')
+    await proxy.reload(settings)
+    log.level = settings.log.level
+    log.info({ event: 'reloaded', services: settings.services.map(({ name }) => name) })
+    return settings
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error)
+    const problems = error instanceof ConfigError ? error.problems : []
+    note(`postern: the changed configuration is refused, the one before stays:\n${text}`)
+    log.error({ event: 'reload-refused', text, problems })
+    return before
+  }
+}
+
+function announceAddresses(proxy: RunningProxy, settings: Settings): void {
+  for (const { service, url } of proxy.addresses) {
+    const server = settings.services.find(({ name }) => name === service)?.upstream.url
+    note(
+      `postern: ${service}: accepting ${url}${server === undefined ? '' : `, server ${formatLegUrl(server)}`}`,
+    )
+  }
+}
+
+function load(checked: CheckedOptions): LoadedConfig {
+  return loadConfig(checked.file, checked.commandLine, currentSurroundings(defaultAuthorityDirectory()))
+}
