@@ -66,7 +66,8 @@ function syntaxProblem(message: string): {
 } {
   const [firstLine = message] = message.split('\n')
   // "[::1]" within "{ }" or "[ ]" starts a list, which nobody expects of a URL.
-  const hint = firstLine.includes('flow-seq-start') ? ' (a URL with "[" needs quotes within { } or [ ])' : ''
+  const isBracket = /flow-seq-start|flow sequence|flow-map-start/.test(firstLine)
+  const hint = isBracket ? ' (a URL with "[" needs quotes within { } or [ ])' : ''
   return {
     path: '',
     found: `a mistake in the YAML (${firstLine.replace(/\.$/, '')})`,

@@ -76,7 +76,7 @@ describe('printSettings', () => {
     expect(originOf('- url: pop3+stls://[::1]:1112')).toBe(`${FILE}:24`)
     expect(originOf('cert: /etc/postern/a.pem')).toBe(`${FILE}:24`)
     expect(originOf('url: pop3://10.0.0.1:110')).toBe(`${FILE}:25`)
-    expect(originOf('idle: 20min')).toBe(`${FILE}:20`)
+    expect(originOf('idle: 20min')).toBe(`${FILE}:21`)
     expect(originOf('drain: 30s')).toBe('default')
   })
 

@@ -1,0 +1,91 @@
+/**
+ * Where the log goes: JSON lines on stdout, or text on a terminal. Owns that a slow, full or closed stdout neither
+ * delays nor ends a session; knows nothing of what is logged.
+ */
+import { type DestinationStream, type Logger, pino } from 'pino'
+import type { LogLevel } from '../config/settings.js'
+import { outliveStdout } from './standard-streams.js'
+
+export type { Logger }
+
+/** What a destination needs of `process.stdout`. */
+export interface LogStream {
+  readonly writableLength: number
+  readonly isTTY?: boolean
+  write(text: string): boolean
+  on(event: 'error', listener: () => void): unknown
+}
+
+/**
+ * Most octets that may wait for a reader of the log. A line is dropped and counted past it: to a pipe, Node writes
+ * without blocking and would otherwise keep everything that a stalled reader does not take.
+ */
+export const WAITING_LOG_OCTETS = 1_048_576
+
+/**
+ * Makes the log.
+ *
+ * @param stdout a pipe or file receives JSON lines, a terminal receives text
+ * @param environment NO_COLOR, where it is not empty, leaves colours out (as TERM=dumb does)
+ */
+export async function createLog(
+  level: LogLevel,
+  stdout: LogStream = process.stdout,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<Logger> {
+  outliveStdout()
+  const destination = boundedDestination(stdout)
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    stdout.isTTY === true ? await readable(destination, environment) : destination,
+  )
+}
+
+/**
+ * Passes lines on as long as somebody takes them; what is dropped meanwhile is counted in a line of its own
+ * (`event: "log-lines-dropped"`) once lines are taken again.
+ */
+export function boundedDestination(stream: LogStream): DestinationStream {
+  let isBroken = false
+  let dropped = 0
+  stream.on('error', () => {
+    isBroken = true
+  })
+  return {
+    write(line: string): void {
+      if (isBroken) return
+      if (stream.writableLength > WAITING_LOG_OCTETS) {
+        dropped += 1
+        return
+      }
+      if (dropped > 0) {
+        const time = new Date().toISOString()
+        stream.write(
+          `${JSON.stringify({ level: 'warn', time, event: 'log-lines-dropped', lines: dropped })}\n`,
+        )
+        dropped = 0
+      }
+      stream.write(line)
+    },
+  }
+}
+
+async function readable(
+  destination: DestinationStream,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<DestinationStream> {
+  const { prettyFactory } = await import('pino-pretty')
+  const isColourless = (environment.NO_COLOR ?? '') !== '' || environment.TERM === 'dumb'
+  const format = prettyFactory({
+    colorize: !isColourless,
+    translateTime: 'SYS:HH:MM:ss.l',
+    ignore: 'pid,hostname',
+    singleLine: true,
+  })
+  return { write: (line: string) => destination.write(format(line)) }
+}

@@ -1,0 +1,82 @@
+import { describe, expect, it } from 'vitest'
+import { UsageError } from '../../src/cli/failure.js'
+import { checkOptions, type SharedOptions } from '../../src/cli/options.js'
+import { NO_COMMAND_LINE_SETTINGS } from '../../src/config/load.js'
+
+const PIN = Buffer.alloc(32, 7).toString('base64')
+const FINGERPRINT = '0123456789abcdef'.repeat(4)
+
+describe('checkOptions', () => {
+  it('says nothing where nothing is given', () => {
+    expect(checkOptions({ stls: true }, '/work')).toEqual({
+      file: null,
+      commandLine: NO_COMMAND_LINE_SETTINGS,
+    })
+  })
+
+  it('takes over every option, with paths relative to the directory', () => {
+    const options: SharedOptions = {
+      listen: ['pop3://127.0.0.1:1110', 'POP3S://[::]'],
+      upstream: 'pop3s://pop.example.org',
+      upstreamCa: 'ca.pem',
+      upstreamName: 'Mail.Example.org',
+      pin: [PIN],
+      acceptCertificate: [FINGERPRINT.toUpperCase()],
+      cert: 'a.pem',
+      key: '/b.pem',
+      stls: false,
+      oldTls: true,
+      authorityDir: 'ca',
+      write: 'x.jsonl',
+      config: 'postern.yaml',
+      logLevel: 'debug',
+    }
+    expect(checkOptions(options, '/work')).toEqual({
+      file: '/work/postern.yaml',
+      commandLine: {
+        listen: [
+          { security: 'plain', host: '127.0.0.1', port: 1110 },
+          { security: 'tls', host: '::', port: 995 },
+        ],
+        upstream: { security: 'tls', host: 'pop.example.org', port: 995 },
+        upstreamCaFile: '/work/ca.pem',
+        upstreamName: 'mail.example.org',
+        pins: [PIN],
+        acceptCertificates: [FINGERPRINT],
+        certificate: { certFile: '/work/a.pem', keyFile: '/b.pem' },
+        offerStls: false,
+        oldTls: true,
+        authorityDirectory: '/work/ca',
+        writeFile: '/work/x.jsonl',
+        logLevel: 'debug',
+      },
+    })
+  })
+
+  const mistakes: readonly (readonly [SharedOptions, RegExp])[] = [
+    [{ listen: ['pop4://x'] }, /^--listen: found "pop4:\/\/x", expected pop3:\/\//],
+    [{ upstream: 'pop.example.org' }, /^--upstream: found "pop\.example\.org", expected pop3:\/\//],
+    [{ upstream: 'pop3s://h:0' }, /^--upstream: .* expected a port from 1 to 65535/],
+    [{ upstreamName: 'a b' }, /^--upstream-name: found "a b", expected a host name/],
+    [{ upstreamCa: '' }, /^--upstream-ca: found "", expected a path/],
+    [{ pin: ['x'] }, /^--pin: found "x", expected a SHA-256/],
+    [{ acceptCertificate: [PIN] }, /^--accept-certificate: .* 64 hexadecimal digits/],
+    [{ cert: 'a' }, /^--cert needs --key/],
+    [{ key: 'a' }, /^--key needs --cert/],
+    [{ logLevel: 'wran' }, /^--log-level: found "wran", expected one of silent, .* \(did you mean warn\?\)/],
+  ]
+  it.each(mistakes)('names what is wrong with %j', (options, message) => {
+    expect(() => checkOptions(options, '/work')).toThrow(UsageError)
+    expect(() => checkOptions(options, '/work')).toThrow(message)
+  })
+
+  it('names every mistake at once', () => {
+    expect(() => checkOptions({ listen: ['x', 'y'], pin: ['z'] }, '/work')).toThrow(/"x".*\n.*"y".*\n.*"z"/)
+  })
+
+  it('never repeats a password', () => {
+    const options = { upstream: 'pop3s://me:hunter2@h' }
+    expect(() => checkOptions(options, '/work')).toThrow('credentials do not belong into it')
+    expect(() => checkOptions(options, '/work')).not.toThrow('hunter2')
+  })
+})
