@@ -2,7 +2,7 @@
  * `postern run`: configuration, warnings, log, proxy and signals put together. Owns the order in which these
  * happen; the work is done elsewhere.
  */
-import { createWriteStream, existsSync } from 'node:fs'
+import { createWriteStream, existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type LoadedConfig, loadConfig } from '../config/load.js'
 import { ConfigError } from '../config/problem.js'
@@ -75,13 +75,18 @@ async function serve(initial: Settings, checked: CheckedOptions, face: RunFace):
   }
   const feed = new Feed()
   face.watch(feed)
-  const recorder =
-    settings.writeFile === null ? null : await Recorder.start(settings.writeFile, PROGRAM, feed, log)
-  const proxy = await startProxy(settings, log, {
-    authority: authorityFor(settings),
-    feed,
-    onKeyLog: keyLog(process.env.SSLKEYLOGFILE ?? ''),
-  })
+  const authority = authorityFor(settings)
+  const recorder = settings.writeFile === null ? null : await startRecorder(settings.writeFile, feed, log)
+  let proxy: RunningProxy
+  try {
+    const onKeyLog = keyLog(process.env.SSLKEYLOGFILE ?? '')
+    proxy = await startProxy(settings, log, { authority, feed, onKeyLog })
+  } catch (error) {
+    // Nothing but its first line is in it, and it would be in the way of the next start.
+    await recorder?.stop()
+    if (settings.writeFile !== null) rmSync(settings.writeFile)
+    throw error
+  }
   announceAddresses(proxy, settings)
   const code = await serveUntilSignal({
     drain: () => proxy.drain(),
@@ -94,6 +99,16 @@ async function serve(initial: Settings, checked: CheckedOptions, face: RunFace):
   })
   await recorder?.stop()
   return code
+}
+
+/** A recording is never overwritten: it may be the only trace of what somebody looks for. */
+async function startRecorder(file: string, feed: Feed, log: Logger): Promise<Recorder> {
+  try {
+    return await Recorder.start(file, PROGRAM, feed, log)
+  } catch (error) {
+    const exists = error instanceof Error && 'code' in error && error.code === 'EEXIST'
+    throw exists ? new UsageError(`--write: ${file} exists already; name another file`) : error
+  }
 }
 
 function warnings(settings: Settings): readonly string[] {

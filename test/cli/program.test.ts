@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -286,6 +286,39 @@ describe('a running postern', () => {
     await running.saw(/accepting/)
     running.signal('SIGTERM')
     await running.ended
+  })
+
+  it('records to a new file, and never over an old one', async () => {
+    const file = join(directory, 'trace.jsonl')
+    const options = ['run', '-l', 'pop3://127.0.0.1:0', '-u', 'pop3://127.0.0.1:9', '-w', file]
+    const running = start(options)
+    await running.saw(/accepting/)
+    running.signal('SIGTERM')
+    expect((await running.ended).code).toBe(0)
+    expect(JSON.parse(readFileSync(file, 'utf8').split('\n')[0] ?? '')).toMatchObject({
+      postern: 'recording',
+    })
+    expect(await postern(options)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('exists already'),
+    })
+  })
+
+  it('leaves no recording of a start that failed', async () => {
+    const { server, port } = await takePort()
+    const file = join(directory, 'failed.jsonl')
+    const { code } = await postern([
+      'run',
+      '-l',
+      `pop3://127.0.0.1:${port}`,
+      '-u',
+      'pop3://127.0.0.1:9',
+      '-w',
+      file,
+    ])
+    server.close()
+    expect(code).toBe(4)
+    expect(existsSync(file)).toBe(false)
   })
 
   it('answers a taken port with status 4 and the cure', async () => {
