@@ -26,17 +26,21 @@ export async function demo(options: Pick<SharedOptions, 'logLevel'>): Promise<Ex
   const { commandLine } = checkOptions(options, process.cwd())
   const age = nodeAgeWarning(process.version, new Date())
   if (age !== null) note(`postern: warning: ${age}`)
+  const instructions: string[] = []
   const running = await runDemo({
     log: await createLog(commandLine.logLevel ?? DEFAULT_LOG_LEVEL),
-    print: note,
+    print: (text) => instructions.push(text),
     startProxy: (settings, log, own) =>
       startProxy(settings, log, { ...own, feed: new Feed(), onKeyLog: null }),
   })
-  return serveUntilSignal({
+  const ended = serveUntilSignal({
     drain: () => running.drain(),
     stop: () => running.stop(),
     reload: async () => {},
     drainMs: () => DRAIN_MS,
     announce: (line) => note(`postern: ${line}`),
   })
+  // Signals are taken by now: whoever reads this may send one as soon as it is there.
+  for (const text of instructions) note(text)
+  return ended
 }

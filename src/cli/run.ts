@@ -87,8 +87,7 @@ async function serve(initial: Settings, checked: CheckedOptions, face: RunFace):
     if (settings.writeFile !== null) rmSync(settings.writeFile)
     throw error
   }
-  announceAddresses(proxy, settings)
-  const code = await serveUntilSignal({
+  const ended = serveUntilSignal({
     drain: () => proxy.drain(),
     stop: () => proxy.stop(),
     drainMs: () => longestDrain(settings),
@@ -97,6 +96,9 @@ async function serve(initial: Settings, checked: CheckedOptions, face: RunFace):
       settings = await reload(proxy, checked, settings, log)
     },
   })
+  // Signals are taken by now: whoever waits for these lines may send one as soon as they are there.
+  announceAddresses(proxy, settings)
+  const code = await ended
   await recorder?.stop()
   return code
 }
