@@ -8,6 +8,7 @@ import { decodeCommand, type ReplyShape, replyShapeOf } from '../pop3/command.js
 import { DEFAULT_LIMITS } from '../pop3/limits.js'
 import { ReplyDecoder, type ServerEvent, type StatusLine } from '../pop3/reply-decoder.js'
 import { declassify } from '../pop3/secret.js'
+import { safeText } from '../trace/safe-text.js'
 
 /** Where a dialogue goes. */
 export interface Target {
@@ -57,13 +58,18 @@ export class Dialogue {
    *
    * @param limitMs longest life of the whole dialogue
    * @param signal leaves at any moment, while it still connects too
+   * @throws Error where no positive greeting comes
    */
   static async open(target: Target, limitMs: number, signal: AbortSignal): Promise<Dialogue> {
     const dialogue = new Dialogue(target, limitMs, signal)
     dialogue.#listen()
     if (target.security === 'tls') await dialogue.startTls()
-    await dialogue.#answer('greeting')
-    return dialogue
+    const greeting = await dialogue.#answer('greeting')
+    if (greeting.type === 'status' && greeting.status.indicator === '+OK') return dialogue
+    dialogue.leave()
+    throw new Error(
+      greeting.type === 'status' ? `greeted by -ERR: ${safeText(greeting.status.text)}` : 'no greeting',
+    )
   }
 
   /**

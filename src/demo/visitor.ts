@@ -3,6 +3,7 @@
  * make it. Owns what they say and when; tells nobody but the log.
  */
 import type { Logger } from 'pino'
+import { safeText } from '../trace/safe-text.js'
 import { type Answer, Dialogue, type Target } from './dialogue.js'
 
 /** The listeners to visit. */
@@ -239,7 +240,7 @@ async function accepted(dialogue: Dialogue, ...lines: readonly string[]): Promis
 function expectIndicator(what: string, answer: Answer | undefined, indicator: '+OK' | '-ERR'): void {
   const found = answer?.type === 'status' ? answer.status.indicator : 'a challenge'
   if (found === indicator) return
-  const text = answer?.type === 'status' ? ` ${JSON.stringify(answer.status.text)}` : ''
+  const text = answer?.type === 'status' ? ` (${safeText(answer.status.text)})` : ''
   throw new Error(`${what} was answered by ${found}${text}, not by ${indicator}`)
 }
 
