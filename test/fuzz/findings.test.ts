@@ -30,7 +30,7 @@ describe('what the fuzzer found', () => {
 describe('the fuzzer', () => {
   const EXECUTIONS = 200_000
   const search = {
-    seed: 1,
+    seed: 4,
     isOver: ({ executions, findings }: Progress) => executions >= EXECUTIONS || findings > 0,
     onProgress: () => {},
   }
