@@ -41,6 +41,8 @@ interface Header<Expected> {
   readonly limits: Limits
   readonly expecting: Script<Expected>
   readonly splitSeed: number
+  /** Events after which a third run takes the rest undecoded. */
+  readonly mostEvents: number
 }
 
 function headerOf<Expected>(input: Buffer, expectations: Script<Expected>): Header<Expected> {
@@ -50,6 +52,7 @@ function headerOf<Expected>(input: Buffer, expectations: Script<Expected>): Head
     limits: ((input[0] ?? 0) & 1) === 0 ? DEFAULT_LIMITS : LOW,
     expecting: [expected(1), expected(2), expected(3)],
     splitSeed: input.readUIntBE(4, 2),
+    mostEvents: ((input[0] ?? 0) >> 1) & 7,
   }
 }
 
@@ -60,6 +63,10 @@ function piecesOf(octets: Buffer, seed: number): Buffer[] {
     octets,
     Array.from({ length: octets.length }, (_, index) => index).filter(() => random() < chance),
   )
+}
+
+function demandWire(octets: Buffer, { wire }: Decoding<ClientEvent | ServerEvent>): void {
+  demand(wire.equals(octets), 'wire is the input', () => `wire ${wire.toString('latin1')}`)
 }
 
 function demandDecoding(
@@ -100,10 +107,12 @@ const commandDecoder: FuzzTarget = {
   covers: COVERS,
   run(input) {
     if (input.length < HEADER_OCTETS) return
-    const { splitSeed, ...run } = headerOf(input, CLIENT_EXPECTATIONS)
+    const { splitSeed, mostEvents, ...run } = headerOf(input, CLIENT_EXPECTATIONS)
     const octets = input.subarray(HEADER_OCTETS)
     const most = Math.max(run.limits.commandLineOctets, run.limits.saslLineOctets)
-    demandDecoding(octets, decodeClient([octets], run), decodeClient(piecesOf(octets, splitSeed), run), most)
+    const pieces = piecesOf(octets, splitSeed)
+    demandDecoding(octets, decodeClient([octets], run), decodeClient(pieces, run), most)
+    demandWire(octets, decodeClient(pieces, { ...run, mostEvents }))
   },
 }
 
@@ -113,10 +122,12 @@ const replyDecoder: FuzzTarget = {
   covers: COVERS,
   run(input) {
     if (input.length < HEADER_OCTETS) return
-    const { splitSeed, ...run } = headerOf(input, SERVER_EXPECTATIONS)
+    const { splitSeed, mostEvents, ...run } = headerOf(input, SERVER_EXPECTATIONS)
     const octets = input.subarray(HEADER_OCTETS)
     const most = run.limits.statusLineOctets
-    demandDecoding(octets, decodeServer([octets], run), decodeServer(piecesOf(octets, splitSeed), run), most)
+    const pieces = piecesOf(octets, splitSeed)
+    demandDecoding(octets, decodeServer([octets], run), decodeServer(pieces, run), most)
+    demandWire(octets, decodeServer(pieces, { ...run, mostEvents }))
   },
 }
 

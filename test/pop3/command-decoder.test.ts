@@ -68,6 +68,14 @@ describe('CommandDecoder, commands', () => {
     }
   })
 
+  it('holds AUTH to the limit of commands where that of SASL is the lower', () => {
+    const limits = { ...DEFAULT_LIMITS, commandLineOctets: 24, saslLineOctets: 12 }
+    const { events } = everySplit(`AUTH PLAIN ${'A'.repeat(20)}\r\n`, (pieces) =>
+      outcomeOf(decodeClient(pieces, { limits })),
+    )
+    expect(events[0]).toMatchObject({ type: 'line-too-long', limit: 24 })
+  })
+
   it('carries a token of 12 KiB under the default limits, and refuses one past 16 KiB', () => {
     const token = 'QUJD'.repeat(3_072)
     expect(decoded(`AUTH XOAUTH2 ${token}\r\n`, 'command')).toMatchObject([

@@ -81,6 +81,22 @@ describe('any octets, in any pieces, with anything expected', () => {
     )
   })
 
+  it('are that also where they are taken undecoded before all events are pulled, as for TLS', () => {
+    const most = fc.integer({ min: 0, max: 6 })
+    fc.assert(
+      fc.property(inPieces(clientOctets), clientScript, most, ({ octets, pieces }, expecting, mostEvents) => {
+        expect(decodeClient(pieces, { expecting, mostEvents }).wire.equals(octets)).toBe(true)
+      }),
+      RUNS,
+    )
+    fc.assert(
+      fc.property(inPieces(serverOctets), serverScript, most, ({ octets, pieces }, expecting, mostEvents) => {
+        expect(decodeServer(pieces, { expecting, mostEvents }).wire.equals(octets)).toBe(true)
+      }),
+      RUNS,
+    )
+  })
+
   it('leave less than a line of the limit undecoded, and no more than that in any event that is held', () => {
     fc.assert(
       fc.property(inPieces(clientOctets), clientScript, limits, ({ pieces }, expecting, bounds) => {

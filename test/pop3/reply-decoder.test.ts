@@ -221,6 +221,14 @@ describe('ReplyDecoder, stray octets', () => {
     ])
   })
 
+  it('gives up on no line, however long and like a reply, while nothing is expected', () => {
+    const line = `+OK ${'x'.repeat(40)}\r\n`
+    expect(decodedSmall(line, 'nothing').map((event) => [event.type, event.wire])).toEqual([
+      ['unsolicited', line.slice(0, 32)],
+      ['unsolicited', line.slice(32)],
+    ])
+  })
+
   it('forgets the stray line it was in when its octets are taken away', () => {
     const decoder = new ReplyDecoder(SMALL)
     decoder.push(Buffer.from('s'.repeat(33)))
@@ -295,6 +303,19 @@ describe('ReplyDecoder, what is left', () => {
     expect(decoder.isWithinContent).toBe(false)
     expect(decoder.undecodedOctets).toBe(0)
     expect(decoder.takeUndecoded().length).toBe(0)
+  })
+})
+
+describe('ReplyDecoder, what is kept back', () => {
+  it('is handed back once where the termination came in a piece of its own', () => {
+    const decoder = new ReplyDecoder(DEFAULT_LIMITS)
+    decoder.push(Buffer.from('+OK\r\na\r\n'))
+    expect(decoder.next('multi-line')?.type).toBe('reply')
+    expect(decoder.next('multi-line')?.wire.toString()).toBe('a')
+    expect(decoder.next('multi-line')).toBeNull()
+    decoder.push(Buffer.from('.\r\n'))
+    expect(decoder.next('multi-line')?.wire.toString()).toBe('\r\n')
+    expect(decoder.takeUndecoded().toString()).toBe('.\r\n')
   })
 })
 

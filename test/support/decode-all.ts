@@ -32,22 +32,27 @@ export interface ClientRun {
   readonly expecting?: Script<ExpectedOfClient>
   readonly limits?: Limits
   readonly multiLineVerbs?: readonly string[]
+  /** Pulls no more than so many events; the rest is taken undecoded. */
+  readonly mostEvents?: number
 }
 
 /** Decodes a client's octets to the end. */
 export function decodeClient(pieces: readonly Buffer[], run: ClientRun = {}): Decoding<ClientEvent> {
   const decoder = new CommandDecoder(run.limits ?? DEFAULT_LIMITS, new Set(run.multiLineVerbs ?? []))
-  return decodeAll(decoder, pieces, run.expecting ?? ['command'])
+  return decodeAll(decoder, pieces, run.expecting ?? ['command'], run.mostEvents)
 }
 
 export interface ServerRun {
   readonly expecting?: Script<ExpectedOfServer>
   readonly limits?: Limits
+  /** Pulls no more than so many events; the rest is taken undecoded. */
+  readonly mostEvents?: number
 }
 
 /** Decodes a server's octets to the end. */
 export function decodeServer(pieces: readonly Buffer[], run: ServerRun = {}): Decoding<ServerEvent> {
-  return decodeAll(new ReplyDecoder(run.limits ?? DEFAULT_LIMITS), pieces, run.expecting ?? ['single-line'])
+  const decoder = new ReplyDecoder(run.limits ?? DEFAULT_LIMITS)
+  return decodeAll(decoder, pieces, run.expecting ?? ['single-line'], run.mostEvents)
 }
 
 /** The part of a decoding that no split may change. */
@@ -69,19 +74,20 @@ function decodeAll<Event extends ClientEvent | ServerEvent, Expected>(
   decoder: Decoder<Event, Expected>,
   pieces: readonly Buffer[],
   script: Script<Expected>,
+  mostEvents: number = Number.POSITIVE_INFINITY,
 ): Decoding<Event> {
   const raw: Event[] = []
   let step = 0
   let mostUndecoded = 0
   for (const piece of pieces) {
     decoder.push(piece)
-    for (;;) {
+    while (raw.length < mostEvents) {
       const event = decoder.next(script[Math.min(step, script.length - 1)] ?? script[0])
       if (event === null) break
       raw.push(event)
       if (event.type !== 'content') step += 1
     }
-    mostUndecoded = Math.max(mostUndecoded, decoder.undecodedOctets)
+    if (raw.length < mostEvents) mostUndecoded = Math.max(mostUndecoded, decoder.undecodedOctets)
   }
   const rest = decoder.takeUndecoded()
   return {
