@@ -120,7 +120,7 @@ const BAD_CERTIFICATES: readonly BadCertificate[] = [
   {
     what: 'is not valid yet',
     issue: () => authority.issue({ notBefore: new Date(Date.now() + 2 * DAY_MS) }),
-    says: /server.*not (yet )?valid/i,
+    says: /server.*valid only from/,
   },
   {
     what: 'is for another host',
@@ -251,7 +251,7 @@ describe('a server that is not what was configured', () => {
       ['greets without end', '+OK '.padEnd(100_000, 'x')],
     ] as const) {
       test(`gets no login over ${scheme} where it ${what}`, async () => {
-        await expectNothingSent(scheme, { security: 'plain', greeting }, /server.*greeting/i)
+        await expectNothingSent(scheme, { security: 'plain', greeting }, /server.*greet/)
       })
     }
   }
@@ -262,7 +262,12 @@ describe('a server that is not what was configured', () => {
   })
 
   test('gets no login where it closes at once', async () => {
-    const server = createServer((socket) => socket.end())
+    const server = createServer((socket) =>
+      socket
+        .on('error', () => {})
+        .resume()
+        .end(),
+    )
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     try {
       const address = server.address()
