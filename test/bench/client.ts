@@ -101,6 +101,8 @@ async function perform(
       }
     }
     case 'open-idle': {
+      // Left by a job that failed: they are not sessions of this subject.
+      for (const session of idle.splice(0)) session.abandon()
       let left = job.sessions
       await atOnce(OPENING_AT_ONCE, async () => {
         while (left > 0 && !isOver(job.deadlineMs)) {
@@ -254,6 +256,10 @@ class Session {
       })
       this.#socket.end()
     })
+  }
+
+  abandon(): void {
+    this.#socket.destroy()
   }
 
   #expect(what: string, contentOctets: number, hash: Hash | null): Promise<string> {
