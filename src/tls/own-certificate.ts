@@ -2,7 +2,7 @@
  * Certificates that the administrator brings along for a listener: read, checked for what would fail later, and
  * joined where an RSA and an EC certificate stand for the same names.
  */
-import type { KeyObject, X509Certificate } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { isoDate } from './authority.js'
 import { CertificateError } from './certificate-error.js'
@@ -16,10 +16,18 @@ export interface CertificateFiles {
 
 /** Certificates for one set of names, at most one for each type of key. */
 export interface OwnCertificate {
-  readonly cert: string[]
-  readonly key: string[]
+  readonly parts: readonly [OwnCertificatePart, ...OwnCertificatePart[]]
   /** Tells whether the certificate stands for a name in the form of `certificateName`. */
   covers(name: string): boolean
+}
+
+/** One certificate of the set with its key. */
+export interface OwnCertificatePart {
+  /** The certificate and what stands above it in its file, PEM. */
+  readonly chainPem: string
+  readonly keyPem: string
+  /** As `KeyObject.asymmetricKeyType`, such as `rsa` or `ec`. */
+  readonly keyType: string
 }
 
 /** Own certificates with what should be said about them at start. */
@@ -38,7 +46,7 @@ const SOON_MS = 14 * 86_400_000
  * An expired certificate is only warned about: old clients take it, and no start is worse than a late renewal.
  */
 export function readOwnCertificates(files: readonly CertificateFiles[], now: Date): OwnCertificates {
-  const groups: Part[][] = []
+  const groups: [Part, ...Part[]][] = []
   const warnings: string[] = []
   for (const pair of files) {
     const part = readPair(pair)
@@ -50,11 +58,8 @@ export function readOwnCertificates(files: readonly CertificateFiles[], now: Dat
   return { certificates: groups.map(join), warnings }
 }
 
-interface Part {
+interface Part extends OwnCertificatePart {
   readonly certificate: X509Certificate
-  readonly chainPem: string
-  readonly key: KeyObject
-  readonly keyPem: string
 }
 
 function readPair({ certFile, keyFile }: CertificateFiles): Part {
@@ -69,23 +74,20 @@ function readPair({ certFile, keyFile }: CertificateFiles): Part {
       'name the key that the certificate was made for; the certificate of the server must stand first in its file',
     )
   const chainPem = chain.map((one) => one.toString()).join('')
-  return { certificate, chainPem, key, keyPem }
+  return { certificate, chainPem, keyPem, keyType: key.asymmetricKeyType ?? 'unknown' }
 }
 
 function completes(one: Part, other: Part): boolean {
   return (
     one.certificate.subjectAltName === other.certificate.subjectAltName &&
     one.certificate.subjectAltName !== undefined &&
-    one.key.asymmetricKeyType !== other.key.asymmetricKeyType
+    one.keyType !== other.keyType
   )
 }
 
-function join(parts: readonly Part[]): OwnCertificate {
-  return {
-    cert: parts.map((part) => part.chainPem),
-    key: parts.map((part) => part.keyPem),
-    covers: (name) => parts.some((part) => certificateCovers(part.certificate, name)),
-  }
+function join(parts: readonly [Part, ...Part[]]): OwnCertificate {
+  const covers = (name: string): boolean => parts.some((part) => certificateCovers(part.certificate, name))
+  return { parts, covers }
 }
 
 /** Tells whether a certificate stands for a DNS name or IP address; a wildcard is a whole left label or none. */

@@ -2,6 +2,10 @@
  * TLS toward the clients of one listener: which certificate answers which server name, and the options that
  * make a socket speak it. Contexts are made once and shared by all connections, which is also what lets clients
  * resume their sessions. Knows nothing of sockets beyond the address they arrived at.
+ *
+ * Quirk: a context may hold an RSA and an EC certificate, but one that an SNICallback chooses counts with its
+ * last certificate only (Node 24), or beside what is left of the default context (Node 20). So there is no
+ * callback where one context can answer for all names: leaves of the authority carry every allowed name.
  */
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
@@ -9,7 +13,7 @@ import { createSecureContext, DEFAULT_CIPHERS, type SecureContext, type TLSSocke
 import { LRUCache } from 'lru-cache'
 import type { Authority } from './authority.js'
 import { CertificateError } from './certificate-error.js'
-import { type LeafKeys, leafKeys, mintLeaf } from './leaf.js'
+import { type LeafKey, type LeafKeys, leafKeys } from './leaf.js'
 import { certificateName, isUnspecified } from './names.js'
 import {
   type CertificateFiles,
@@ -121,13 +125,7 @@ export class ClientTls {
       // A mismatch ends the handshake with no_application_protocol (RFC 7301 section 3.2), which keeps a
       // browser from being led to speak HTTP here.
       ALPNProtocols: ALPN_POP3,
-      SNICallback: (serverName, done) => {
-        try {
-          done(null, this.#contextFor(serverName, address) ?? undefined)
-        } catch (error) {
-          done(error instanceof Error ? error : new Error(String(error)))
-        }
-      },
+      ...(this.#hasChoice ? { SNICallback: this.#chooser(address) } : {}),
     }
     this.#options.set(localAddress, options)
     return options
@@ -139,18 +137,25 @@ export class ClientTls {
    * @throws CertificateError where one cannot be used; then the old ones stay
    */
   reload(): void {
-    const own = readOwnCertificates(this.#settings.certificates, new Date())
-    this.#renew(own)
-    this.#own = own
+    this.#renew(readOwnCertificates(this.#settings.certificates, new Date()))
+  }
+
+  /** Whether the server name can lead to another context than the default. */
+  get #hasChoice(): boolean {
+    return (
+      this.#own.certificates.length > 1 || (this.#own.certificates.length === 1 && this.#authority !== null)
+    )
   }
 
   /** Makes all contexts anew; changes nothing where one of them cannot be made. */
   #renew(own: OwnCertificates): void {
     const ticketKeys = randomBytes(48)
-    const contexts = own.certificates.map((certificate) => ({
+    const type = chosenType(own)
+    const contexts = own.certificates.map((certificate, index) => ({
       certificate,
-      context: this.#makeContext(certificate, ticketKeys),
+      context: this.#makeContext(index === 0 ? certificate.parts : [partOf(certificate, type)], ticketKeys),
     }))
+    this.#own = own
     this.#contexts = contexts
     this.#ticketKeys = ticketKeys
     this.#renewAt = this.#clock.now() + LIFETIME_MS
@@ -158,23 +163,35 @@ export class ClientTls {
     this.#minted.clear()
   }
 
+  #chooser(address: string | null): NonNullable<TLSSocketOptions['SNICallback']> {
+    return (serverName, done) => {
+      try {
+        done(null, this.#contextFor(serverName, address) ?? undefined)
+      } catch (error) {
+        done(error instanceof Error ? error : new Error(String(error)))
+      }
+    }
+  }
+
   /** @returns null where the default context of the address has to do */
   #contextFor(serverName: string, address: string | null): SecureContext | null {
     // Nothing that a client sent becomes a key before it is known to be a name, and an allowed one.
     const name = certificateName(serverName)
     if (name === null) return null
-    const own = this.#contexts.find(({ certificate }) => certificate.covers(name))
-    if (own !== undefined) return own.context
+    const own = this.#contexts.findIndex(({ certificate }) => certificate.covers(name))
+    if (own >= 0) return own === 0 ? null : (this.#contexts[own]?.context ?? null)
     if (!this.#allowedNames.has(name) && name !== address) return null
-    return this.#mint(`name ${name}`, [name])
+    if (this.#keys === null) return null
+    return this.#mint(`name ${name}`, [name], [this.#keys[chosenType(this.#own)]])
   }
 
   #defaultContext(address: string | null): SecureContext {
     const [first] = this.#contexts
     if (first !== undefined) return first.context
-    // A client without SNI may have been told any of the names, so the leaf carries all of them.
-    const names = [...this.#allowedNames, ...(address === null || isUnspecified(address) ? [] : [address])]
-    const minted = this.#mint(`address ${address}`, [...new Set(names)])
+    const here = address === null || isUnspecified(address) ? [] : [address]
+    const names = [...new Set([...this.#allowedNames, ...here])]
+    const keys = this.#keys === null ? [] : [this.#keys.ec, this.#keys.rsa]
+    const minted = this.#mint(`address ${address}`, names, keys)
     if (minted !== null) return minted
     throw new CertificateError(
       this.#authority?.directory ?? null,
@@ -183,25 +200,30 @@ export class ClientTls {
     )
   }
 
-  #mint(key: string, names: readonly string[]): SecureContext | null {
+  /** @returns null where the authority may not issue for any of the names */
+  #mint(key: string, names: readonly string[], keys: readonly LeafKey[]): SecureContext | null {
     const authority = this.#authority
-    if (authority === null || this.#keys === null) return null
+    if (authority === null) return null
     const known = this.#minted.get(key)
     if (known !== undefined) return known
     // One name outside of the constraints makes clients refuse the whole certificate.
     const permitted = names.filter((name) => authority.permits(name))
     if (permitted.length === 0) return null
-    const leaf = mintLeaf(authority, permitted, this.#keys, new Date())
-    const context = this.#makeContext(leaf, this.#ticketKeys)
+    const now = new Date()
+    const parts = keys.map(({ publicKey, privatePem }) => ({
+      chainPem: authority.issue(permitted, publicKey, now),
+      keyPem: privatePem,
+    }))
+    const context = this.#makeContext(parts, this.#ticketKeys)
     this.#minted.set(key, context)
     return context
   }
 
-  #makeContext(pems: { readonly cert: string[]; readonly key: string[] }, ticketKeys: Buffer): SecureContext {
+  #makeContext(parts: readonly ContextPart[], ticketKeys: Buffer): SecureContext {
     try {
       return createSecureContext({
-        cert: pems.cert,
-        key: pems.key,
+        cert: parts.map(({ chainPem }) => chainPem),
+        key: parts.map(({ keyPem }) => keyPem),
         honorCipherOrder: true,
         sessionTimeout: SESSION_SECONDS,
         // A ticket is opened with the keys of the default context even when SNI has chosen another, so all
@@ -221,14 +243,35 @@ export class ClientTls {
   }
 }
 
+interface ContextPart {
+  readonly chainPem: string
+  readonly keyPem: string
+}
+
 interface OwnContext {
   readonly certificate: OwnCertificate
   readonly context: SecureContext
 }
 
 const MODERN_TLS = { minVersion: 'TLSv1.2', ciphers: `${EC_FIRST}:${DEFAULT_CIPHERS}` } as const
-// Quirk: OpenSSL 3 takes TLS 1.0 and 1.1 only at security level 0, because of their SHA-1 signatures.
-const OLD_TLS = { minVersion: 'TLSv1', ciphers: `${EC_FIRST}:DEFAULT:@SECLEVEL=0` } as const
+// Quirk: OpenSSL 3 takes TLS 1.0 and 1.1 only at security level 0, because of their SHA-1 signatures. It knows
+// the word DEFAULT at the start of a list only; what stands here instead is its definition.
+const OLD_TLS = {
+  minVersion: 'TLSv1',
+  ciphers: `${EC_FIRST}:ALL:!COMPLEMENTOFDEFAULT:!eNULL:@SECLEVEL=0`,
+} as const
+
+/**
+ * The type of key of everything that is chosen by name: one that the default has too, so that on Node 20 it
+ * takes the place of the default's certificate and is not passed over in favour of it.
+ */
+function chosenType(own: OwnCertificates): 'ec' | 'rsa' {
+  return own.certificates[0]?.parts.some(({ keyType }) => keyType === 'ec') === true ? 'ec' : 'rsa'
+}
+
+function partOf(certificate: OwnCertificate, type: 'ec' | 'rsa'): ContextPart {
+  return certificate.parts.find(({ keyType }) => keyType === type) ?? certificate.parts[0]
+}
 
 /** Names for which a leaf may be minted, beside the address that a client arrived at. */
 function allowedNames(settings: ClientTlsSettings): ReadonlySet<string> {
