@@ -22,7 +22,7 @@ export const ANOMALIES = {
   'missing-status-indicator': 'a line came where a reply was expected and is none',
   unsolicited: 'octets came from the server though no reply was expected',
   'unstuffed-line': 'a line of a multi-line response begins with a single "." (RFC 1939 §3 asks for "..")',
-  'malformed-capability': 'a line of the capability list has no tag',
+  'malformed-capability': 'a line of the capability list has no tag, or holds CR, LF or NUL',
   'capability-repeated': 'a capability is listed twice',
   'clear-text-after-stls': 'octets in clear came behind STLS and were discarded (RFC 2595 §4)',
   'truncated-reply': 'the connection ended within a reply',

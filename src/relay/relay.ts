@@ -4,7 +4,12 @@
  * logging: {@link Relay.handle} takes what happened and returns what to do.
  */
 import type { Anomaly } from '../pop3/anomaly.js'
-import { announces, capabilitiesForClient, decodeCapabilities } from '../pop3/capabilities.js'
+import {
+  announces,
+  capabilitiesForClient,
+  capabilityAnomalies,
+  decodeCapabilities,
+} from '../pop3/capabilities.js'
 import { type Command, showCommand } from '../pop3/command.js'
 import { type ClientEvent, CommandDecoder } from '../pop3/command-decoder.js'
 import { encodeContent, encodeStatusLine } from '../pop3/encoder.js'
@@ -16,7 +21,7 @@ import {
   type StatusLine,
 } from '../pop3/reply-decoder.js'
 import { repeatsSecret } from '../pop3/sasl.js'
-import { REDACTED, type Secret } from '../pop3/secret.js'
+import { REDACTED, Secret } from '../pop3/secret.js'
 import { Session } from '../pop3/session.js'
 import type { ClosedReason, Failure, Side, TlsFacts, TraceContent } from '../trace/event.js'
 import { safeText } from '../trace/safe-text.js'
@@ -67,6 +72,7 @@ const WHOLE_MESSAGE_LINES = 1_000_000
 /** Secrets of a session, newest last, that the texts of replies are compared with. */
 const SECRETS_REMEMBERED = 8
 const STLS = Buffer.from('STLS\r\n', 'latin1')
+const CR = 0x0d
 
 /** The state machine of one session. */
 export class Relay {
@@ -254,7 +260,8 @@ export class Relay {
     const { verb } = command
     this.#trace({ type: 'command', number, verb, shown: this.#show(command), octets: wire.length })
     this.#anomalies('client', anomalies, number)
-    if (command.secret !== null) this.#remember(command.secret)
+    const secret = this.#hidesKeyword(command) ? wholeLine(wire) : command.secret
+    if (secret !== null) this.#remember(secret)
     const { clientLeg } = this.#options
     const local = localAnswerTo(command, {
       session: this.#session,
@@ -588,15 +595,16 @@ export class Relay {
     const { verb } = command
     this.#anomalies('server', anomalies, number)
     if (exchange.capabilities !== null)
-      this.#passCapabilities(exchange.capabilities.statusLine, exchange.capabilities.content)
+      this.#passCapabilities(number, exchange.capabilities.statusLine, exchange.capabilities.content)
     else this.#write('client', wire)
     if (isWholeMessage(command)) this.#messages += 1
     this.#trace({ type: 'content-end', number, verb, octets, afterMs: this.#now - exchange.givenAt })
     this.#finish(exchange)
   }
 
-  #passCapabilities(statusLine: Buffer, content: readonly Buffer[]): void {
+  #passCapabilities(number: number, statusLine: Buffer, content: readonly Buffer[]): void {
     const capabilities = decodeCapabilities(Buffer.concat(content))
+    this.#anomalies('server', capabilityAnomalies(capabilities), number)
     this.#serverPipelines = announces(capabilities, 'PIPELINING')
     const own = capabilitiesForClient(capabilities, {
       offersStls: this.#offersStlsNow(),
@@ -647,7 +655,7 @@ export class Relay {
     else {
       if (head.isAnswered || this.#serverDecoder.undecodedOctets > 0)
         this.#anomaly('server', 'truncated-reply', head.number, null)
-      const text = `server closed the connection before it answered ${head.command.keyword}`
+      const text = `server closed the connection before it answered ${this.#keywordToShow(head.command)}`
       this.#serverFailed('POSTERN_SERVER_CLOSED', text, false)
     }
   }
@@ -866,7 +874,21 @@ export class Relay {
     return REDACTED
   }
 
+  /**
+   * Whether a keyword that the table lacks may be a credential: before the login, a password of four letters or a
+   * piece of base64 given to a dialogue that went wrong looks like one.
+   */
+  #hidesKeyword(command: Command): boolean {
+    if (command.verb !== 'unrecognized' || command.keyword === '') return false
+    return this.#session.state === 'AUTHORIZATION' && !this.#options.multiLineVerbs.has(command.keyword)
+  }
+
+  #keywordToShow(command: Command): string {
+    return this.#hidesKeyword(command) ? REDACTED : command.keyword
+  }
+
   #show(command: Command): string {
+    if (this.#hidesKeyword(command)) return REDACTED
     const isNaming = command.verb === 'USER' || command.verb === 'APOP'
     if (isNaming && !this.#options.showsUserNames) return `${command.keyword} ${REDACTED}`
     return safeText(showCommand(command))
@@ -877,6 +899,12 @@ export class Relay {
     const shown = user === null ? null : this.#options.showsUserNames ? safeText(user, 320) : REDACTED
     return { user: shown, mechanism }
   }
+}
+
+/** A line as one secret, without its line end. */
+function wholeLine(wire: Buffer): Secret {
+  const end = wire.length - (wire[wire.length - 2] === CR ? 2 : 1)
+  return new Secret(wire.subarray(0, end))
 }
 
 function holdsNext(exchange: Exchange): boolean {

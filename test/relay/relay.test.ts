@@ -634,3 +634,53 @@ describe('secrets', () => {
     expect(JSON.stringify(it.traces)).not.toContain('bob')
   })
 })
+
+describe('an unknown verb before the login', () => {
+  test.each(['abcd', 'Xy*z', 'GET'])('is not shown: %s may be a password', (keyword) => {
+    const it = Conversation.open()
+    it.client(`${keyword} rest\r\n`)
+    expect(it.takeToServer()).toBe(`${keyword} rest\r\n`)
+    expect(it.traced('command')).toMatchObject([{ verb: 'unrecognized', shown: '[redacted]' }])
+    it.server(`-ERR unknown command ${keyword}\r\n`)
+    expect(it.takeToClient()).toBe(`-ERR unknown command ${keyword}\r\n`)
+    expect(JSON.stringify(it.traces)).not.toContain(keyword)
+    expect(it.anomalies()).toContain('credential-echoed')
+  })
+
+  test('is not named when the server leaves it unanswered', () => {
+    const it = Conversation.open()
+    it.client('abcd\r\n')
+    it.feed({ type: 'end', side: 'server' })
+    expect(it.takeToClient()).toBe(
+      '-ERR [SYS/TEMP] server closed the connection before it answered [redacted]\r\n',
+    )
+    expect(JSON.stringify(it.traces)).not.toContain('abcd')
+  })
+
+  test('is shown where the configuration names it', () => {
+    const it = Conversation.open({ multiLineVerbs: ['XFOO'] })
+    it.client('xfoo bar\r\n')
+    expect(it.traced('command')).toMatchObject([{ shown: 'XFOO [redacted]' }])
+  })
+
+  test('is shown after the login, when no password is asked for any more', () => {
+    const it = Conversation.loggedIn()
+    it.client('XFOO bar\r\n')
+    expect(it.traced('command').at(-1)).toMatchObject({ shown: 'XFOO [redacted]' })
+    it.server('-ERR what is XFOO?\r\n')
+    expect(it.traced('reply').at(-1)).toMatchObject({ text: 'what is XFOO?' })
+  })
+})
+
+describe('a capability list', () => {
+  test('is named malformed where it hides lines, and passes without the STLS in them', () => {
+    const it = Conversation.open({ offersStls: false })
+    it.client('CAPA\r\n')
+    it.server('+OK\r\nTOP\nSTLS\r\nUIDL\r\nUIDL\r\n.\r\n')
+    expect(it.takeToClient()).toBe('+OK\r\nTOP\r\nUIDL\r\nUIDL\r\nPIPELINING\r\n.\r\n')
+    expect(it.traced('anomaly')).toMatchObject([
+      { side: 'server', number: 1, anomaly: 'malformed-capability' },
+      { side: 'server', number: 1, anomaly: 'capability-repeated' },
+    ])
+  })
+})
