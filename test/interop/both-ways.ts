@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { expect } from 'vitest'
 import { testAuthority } from '../support/certificates.js'
 import { type Account, type CertificateFiles, type Dovecot, startDovecot } from '../support/dovecot.js'
-import { type Postern, startPostern } from '../support/postern-process.js'
+import { startPostern } from '../support/postern-process.js'
 import { temporaryDirectory } from '../support/tools.js'
 
 /** One of the two ways from a client to its mail. */
@@ -47,9 +47,9 @@ export interface Run {
 }
 
 export interface BothWays {
-  readonly postern: Postern
   /** Runs a client on both ways, each with a fresh maildrop of these mails, and expects the same of both. */
   compare<T>(mails: readonly Buffer[], client: (run: Run) => Promise<T>): Promise<Compared<T>>
+  /** Ends everything, and expects that no password of the accounts is in postern's log. */
   stop(): Promise<void>
 }
 
@@ -101,12 +101,14 @@ export async function startBothWays(): Promise<BothWays> {
     },
   ]
 
+  const accounts: Account[] = []
+
   return {
-    postern,
     async compare(mails, client) {
       const results = []
       for (const { way, server } of ways) {
         const account = server.openAccount(mails)
+        accounts.push(account)
         const scratch = temporaryDirectory('client')
         try {
           const outcome = await client({
@@ -129,10 +131,19 @@ export async function startBothWays(): Promise<BothWays> {
     },
     async stop() {
       await postern.stop()
+      const leaked = accounts.flatMap(spellingsOf).filter((secret) => postern.printed().includes(secret))
       await Promise.all([near.stop(), far.stop()])
       directory.remove()
+      // At level trace, after every login that the tests of a file have made.
+      expect(leaked, 'credentials in the log').toEqual([])
     },
   }
+}
+
+/** A password as a log that shows it would: in the clear, or as the SASL mechanisms carry it. */
+function spellingsOf({ user, password }: Account): readonly string[] {
+  const base64 = [password, `\0${user}\0${password}`].map((text) => Buffer.from(text).toString('base64'))
+  return [password, ...base64]
 }
 
 /** Writes a certificate chain and its key as PEM files. */
