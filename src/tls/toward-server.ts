@@ -151,10 +151,7 @@ export class ServerTls {
       this.#sessions.clear()
       return failure
     }
-    // In TLS 1.3 tickets come with the first octets of the server or later, in 1.2 just after this event.
-    socket.on('session', (session) => {
-      this.#sessions.put(session)
-    })
+    this.#keepSessions(socket)
     return null
   }
 
@@ -175,6 +172,17 @@ export class ServerTls {
   /** Forgets all sessions: the next connection makes a full handshake and is verified as a whole. */
   forgetSessions(): void {
     this.#sessions.clear()
+  }
+
+  #keepSessions(socket: TLSSocket): void {
+    // In TLS 1.3 tickets come with the first octets of the server or later.
+    if (socket.getProtocol() === 'TLSv1.3') {
+      socket.on('session', (session) => this.#sessions.put(session))
+      return
+    }
+    // In TLS 1.2 the ticket is here already, and Node would have told of it only to who listened from the start.
+    const session = socket.isSessionReused() ? undefined : socket.getSession()
+    if (session !== undefined) this.#sessions.put(session)
   }
 
   #judgeConnection(socket: TLSSocket): TlsFailure | null {
