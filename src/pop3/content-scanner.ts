@@ -63,6 +63,29 @@ export class ContentScanner {
   }
 
   /**
+   * Takes a piece as a whole if it holds content and nothing else, which is so for nearly every piece of a large
+   * message: no end, and no beginning of one at its edges. Costs no allocation.
+   *
+   * @returns false where only {@link scan} can tell; then nothing has changed
+   */
+  takeWhole(piece: Buffer): boolean {
+    const length = piece.length
+    if (this.#matched > 0 || length === 0) return false
+    const last = piece[length - 1]
+    if (last === CR || last === LF) return false
+    let stuffed = 0
+    let found = this.#findLineDot(piece, 0)
+    while (found >= 0) {
+      if (piece[found + 3] !== DOT) return false
+      stuffed += 1
+      found = this.#findLineDot(piece, found + 4)
+    }
+    this.#stuffed += stuffed
+    this.#octets += length
+    return true
+  }
+
+  /**
    * Looks at the octets of a piece.
    *
    * @param piece octets as received

@@ -108,6 +108,18 @@ export class ReplyDecoder {
   }
 
   /**
+   * A short way for the bulk of a large message, in the place of {@link push} and {@link next}: decodes a piece
+   * that is content from its first octet to its last.
+   *
+   * @returns true where the piece is all one `content` event would hold; false where it has to be pushed
+   */
+  takeContent(octets: Buffer): boolean {
+    const scanner = this.#scanner
+    if (scanner === null || this.#contentEnd !== null || this.#buffer.octets > 0) return false
+    return scanner.takeWhole(octets)
+  }
+
+  /**
    * Decodes what comes next.
    *
    * @param expecting shape of the reply to the oldest command without one; without effect within content

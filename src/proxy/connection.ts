@@ -33,9 +33,11 @@ export interface ConnectionOptions {
 const LINGER_MS = 10_000
 const NOTHING = Buffer.alloc(0)
 
+const STARTED_AT = performance.timeOrigin
+
 /** Milliseconds since the epoch, monotonic. */
 export function clock(): number {
-  return performance.timeOrigin + performance.now()
+  return STARTED_AT + performance.now()
 }
 
 /** One session's sockets. */
@@ -100,8 +102,6 @@ export class Connection {
   }
 
   #perform(effects: readonly RelayEffect[]): void {
-    // Several writes to one side leave as one packet: some clients need the end of a reply in one read.
-    const corked = effects.length > 1 ? this.#cork(effects) : null
     for (const effect of effects) {
       switch (effect.type) {
         case 'write':
@@ -125,29 +125,18 @@ export class Connection {
           break
       }
     }
-    if (corked !== null) for (const socket of corked) socket.uncork()
     this.#regulate()
-  }
-
-  #cork(effects: readonly RelayEffect[]): readonly net.Socket[] | null {
-    let toClient = 0
-    let toServer = 0
-    for (const effect of effects) {
-      if (effect.type !== 'write') continue
-      if (effect.side === 'client') toClient += 1
-      else toServer += 1
-    }
-    if (toClient < 2 && toServer < 2) return null
-    const corked: net.Socket[] = []
-    if (toClient > 1) corked.push(this.#client)
-    if (toServer > 1 && this.#server !== null) corked.push(this.#server)
-    for (const socket of corked) socket.cork()
-    return corked
   }
 
   #write(side: Side, octets: Buffer): void {
     const socket = side === 'client' ? this.#client : this.#server
     if (socket === null || socket.destroyed || socket.writableEnded) return
+    if (socket.writableCorked === 0) {
+      // What is decoded in one turn of the event loop leaves as one packet: some clients need the end of a reply
+      // in one read, and four TLS records in one system call cost less than one each.
+      socket.cork()
+      process.nextTick(uncork, socket)
+    }
     if (socket.write(octets)) return
     if (side === 'client') this.#clientFullSince ||= clock()
     else this.#serverFullSince ||= clock()
@@ -355,6 +344,10 @@ export class Connection {
 
 function failureOf({ code, permanent, text, hint }: TlsFailure): Failure {
   return { code, isPermanent: permanent, text, hint }
+}
+
+function uncork(socket: net.Socket): void {
+  socket.uncork()
 }
 
 function flow(socket: net.Socket, wanted: boolean): void {

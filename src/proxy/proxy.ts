@@ -189,8 +189,8 @@ class RunningProxy implements Proxy {
     for (const service of settings.services) {
       const { url } = service.upstream
       const serverTls = url.security === 'plain' ? null : ServerTls.create(service.upstream)
-      for (const listener of service.listeners) {
-        routes.set(`${listener.url.host} ${listener.url.port}`, {
+      for (const [index, listener] of service.listeners.entries()) {
+        routes.set(listenerKey(service, listener, index), {
           service,
           listener,
           listenerUrl: formatLegUrl(listener.url),
@@ -347,4 +347,10 @@ class RunningProxy implements Proxy {
     const now = clock()
     for (const connection of this.#connections.keys()) connection.tick(now)
   }
+}
+
+/** What stays the same over a reload. Port 0 asks for any free port, so several listeners may share it. */
+function listenerKey(service: ServiceSettings, { url }: ListenerSettings, index: number): string {
+  const address = `${url.host} ${url.port}`
+  return url.port === 0 ? `${address} ${service.name} ${index}` : address
 }

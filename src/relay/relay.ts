@@ -390,6 +390,10 @@ export class Relay {
       this.#clearTextFromServer()
       return
     }
+    if (this.#serverDecoder.takeContent(octets)) {
+      this.#content(octets)
+      return
+    }
     this.#serverDecoder.push(octets)
     while (this.#phase !== 'closed') {
       const event = this.#serverDecoder.next(this.#expectedOfServer())
