@@ -279,7 +279,7 @@ function handshakeFailure(code: string, message: string, context: FailureContext
     return {
       code: 'POSTERN_SERVER_TLS_REFUSED',
       permanent: false,
-      text: `server refused TLS (${alertText(code, message)})`,
+      text: `server refused TLS (${alertText(code)})`,
       hint: 'see the log of the server for its reason; its name or its TLS settings may not fit',
     }
   if (/^(ECONNRESET|EPIPE|ECONNABORTED)$/.test(code) || /EOF/.test(code))
@@ -297,12 +297,10 @@ function handshakeFailure(code: string, message: string, context: FailureContext
   }
 }
 
-/** `handshake failure` out of `ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE`. */
-function alertText(code: string, message: string): string {
-  const alert = /(?:ALERT_|_)?(?:TLSV1(?:[123])?_)?(?:ALERT_)?([A-Z_]+)$/.exec(
-    code.replace(/^ERR_SSL_(SSL\/TLS|SSLV3|TLSV1[123]?)_(ALERT_)?/, ''),
-  )?.[1]
-  return printable(alert === undefined ? message : alert.toLowerCase().replaceAll('_', ' '), 60)
+/** `handshake failure` out of `ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE`; OpenSSL's prefixes differ by version. */
+function alertText(code: string): string {
+  const alert = code.replace(/^ERR_SSL_(.*ALERT_|TLSV1_)?/, '')
+  return printable(alert.toLowerCase().replaceAll('_', ' '), 60)
 }
 
 /** Names of the certificate, or the common name where it has none; at most 40 characters each. */
