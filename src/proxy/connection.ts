@@ -146,7 +146,8 @@ export class Connection {
   #regulate(): void {
     if (this.#endedAt > 0) return
     flow(this.#client, this.#serverFullSince === 0 && this.#relay.wantsOctets('client'))
-    if (this.#server !== null) flow(this.#server, this.#clientFullSince === 0)
+    if (this.#server !== null)
+      flow(this.#server, this.#clientFullSince === 0 && this.#relay.wantsOctets('server'))
   }
 
   #stalled(side: Side): void {

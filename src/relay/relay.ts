@@ -73,11 +73,20 @@ const WHOLE_MESSAGE_LINES = 1_000_000
 const SECRETS_REMEMBERED = 8
 const STLS = Buffer.from('STLS\r\n', 'latin1')
 const CR = 0x0d
+/** First octet of a TLS handshake record; no command begins with it. */
+const TLS_HANDSHAKE = 0x16
+const TLS_ON_PLAIN_PORT: Failure = {
+  code: 'POSTERN_CLIENT_PROTOCOL',
+  isPermanent: true,
+  text: 'client began with TLS where POP3 begins in clear',
+  hint: 'set the mail program to STARTTLS, or give it a pop3s:// listener',
+}
 
 /** The state machine of one session. */
 export class Relay {
   readonly #options: RelayOptions
   readonly #limits: Limits
+  readonly #mostUndecodedOctets: number
   readonly #clientDecoder: CommandDecoder
   #serverDecoder: ReplyDecoder
   readonly #session = new Session()
@@ -117,6 +126,9 @@ export class Relay {
   constructor(options: RelayOptions) {
     this.#options = options
     this.#limits = options.limits
+    const { socketBufferOctets, commandLineOctets, saslLineOctets } = options.limits
+    // A line that fits its limit must fit here too, or its end would never be read.
+    this.#mostUndecodedOctets = Math.max(socketBufferOctets, commandLineOctets, saslLineOctets)
     this.#clientDecoder = new CommandDecoder(options.limits, options.multiLineVerbs)
     this.#serverDecoder = new ReplyDecoder(options.limits)
   }
@@ -131,9 +143,9 @@ export class Relay {
    */
   wantsOctets(side: Side): boolean {
     if (this.#phase === 'closed') return false
-    if (side === 'server') return true
+    if (side === 'server') return !this.#clientIsBetweenTls()
     return (
-      this.#clientDecoder.undecodedOctets < this.#limits.socketBufferOctets &&
+      this.#clientDecoder.undecodedOctets < this.#mostUndecodedOctets &&
       this.#queue.length < this.#limits.pendingCommands
     )
   }
@@ -210,9 +222,14 @@ export class Relay {
   }
 
   #clientOctets(octets: Buffer): void {
+    const isFirst = this.#fromClient === 0
     this.#fromClient += octets.length
     if (this.#clientTlsPending) {
       this.#discardClearText(octets.length)
+      return
+    }
+    if (isFirst && octets[0] === TLS_HANDSHAKE && !this.#clientHasTls) {
+      this.#fail('client', TLS_ON_PLAIN_PORT)
       return
     }
     this.#clientDecoder.push(octets)
@@ -395,7 +412,12 @@ export class Relay {
       return
     }
     this.#serverDecoder.push(octets)
-    while (this.#phase !== 'closed') {
+    this.#pullServer()
+  }
+
+  /** Within the client's handshake nothing is decoded: what a server says unasked would reach the client in clear. */
+  #pullServer(): void {
+    while (this.#phase !== 'closed' && !this.#clientIsBetweenTls()) {
       const event = this.#serverDecoder.next(this.#expectedOfServer())
       if (event === null) return
       this.#serverEvent(event)
@@ -573,7 +595,9 @@ export class Relay {
     this.#anomalies('server', anomalies, number)
     this.#write('client', wire)
     this.#responseOwed = true
-    this.#pullClient()
+    // The client's next line is no reply to wait for: a login that is not finished loses nothing.
+    if (this.#draining) this.#close('drained', null, 'end')
+    else this.#pullClient()
   }
 
   #content(wire: Buffer): void {
@@ -675,6 +699,7 @@ export class Relay {
         this.#clientTlsPending = false
         this.#session.tlsEstablished()
         this.#userGiven = false
+        this.#pullServer()
         this.#pullClient()
       }
       return
@@ -729,7 +754,7 @@ export class Relay {
       this.#fail('server', { code: 'POSTERN_SHUTTING_DOWN', isPermanent: false, text, hint: null })
     } else {
       this.#draining = true
-      if (this.#inFlight === 0) this.#close('drained', null, 'end')
+      if (this.#inFlight === 0 || this.#responseOwed) this.#close('drained', null, 'end')
     }
   }
 

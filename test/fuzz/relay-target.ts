@@ -104,6 +104,8 @@ class Edge {
   readonly #unread: Record<Side, Buffer[]> = { client: [], server: [] }
   readonly #isOver: Record<Side, boolean> = { client: false, server: false }
   readonly #awaitsTls: Record<Side, boolean> = { client: false, server: false }
+  /** Pieces taken from the client before it had TLS. */
+  #inClear = 0
   #serverWas: 'absent' | 'asked' | 'reached' = 'absent'
   #now = 1_000_000
 
@@ -139,6 +141,7 @@ class Edge {
       case 'secured':
         if (!this.#awaitsTls[side]) break
         this.#awaitsTls[side] = false
+        if (side === 'client') this.#inClear = this.taken.client.length
         this.#feed({ type: 'tls-established', side, tls: TLS_FACTS })
         break
       case 'end':
@@ -167,6 +170,13 @@ class Edge {
         break
     }
     this.#read()
+  }
+
+  /** Lines of the client. TLS begins a new one: what is cut off before it is never the beginning of what follows. */
+  lines(): readonly string[] {
+    const before = Buffer.concat(this.taken.client.slice(0, this.#inClear)).toString('latin1')
+    const within = Buffer.concat(this.taken.client.slice(this.#inClear)).toString('latin1')
+    return [...linesOf(before), ...linesOf(within)]
   }
 
   /** All that was written to a side, Latin-1. */
@@ -292,7 +302,7 @@ function demandToServer(script: Script, edge: Edge): void {
   if (script.server === 'stls' && sent.startsWith('STLS\r\n')) sent = sent.slice(6)
   const told = (): string =>
     JSON.stringify({ sent, client: Buffer.concat(edge.taken.client).toString('latin1') })
-  const given = linesOf(Buffer.concat(edge.taken.client).toString('latin1'))
+  const given = edge.lines()
   let position = 0
   for (const line of linesOf(sent)) {
     const found = given.indexOf(line, position)

@@ -684,3 +684,82 @@ describe('a capability list', () => {
     ])
   })
 })
+
+describe('what is decided by the moment', () => {
+  test('a server that speaks within the handshake of the client is heard when TLS stands', () => {
+    const it = Conversation.open()
+    it.client('STLS\r\n')
+    it.server('+OK forged\r\nstray\r\n')
+    expect(it.takeToClient()).toBe('+OK begin TLS negotiation\r\n')
+    expect(it.relay.wantsOctets('server')).toBe(false)
+    it.tls('client')
+    expect(it.relay.wantsOctets('server')).toBe(true)
+    expect(it.takeToClient()).toBe('+OK forged\r\nstray\r\n')
+    expect(it.anomalies()).toEqual(['unsolicited', 'unsolicited'])
+  })
+
+  test('octets of the server behind the reply that STLS waited for do not follow its answer in clear', () => {
+    const it = Conversation.open()
+    it.client('NOOP\r\nSTLS\r\n')
+    it.server('+OK\r\n+OK forged\r\n')
+    expect(it.takeToClient()).toBe('+OK\r\n+OK begin TLS negotiation\r\n')
+  })
+
+  test('a line that fits its limit is read to its end, however small the socket buffer', () => {
+    const it = Conversation.open({ limits: { socketBufferOctets: 4_096 } })
+    const initial = 'A'.repeat(12_000)
+    for (const piece of ['AUTH PLAIN ', initial.slice(0, 6_000), initial.slice(6_000), '\r\n']) {
+      expect(it.relay.wantsOctets('client')).toBe(true)
+      it.client(piece)
+    }
+    expect(it.takeToServer()).toBe(`AUTH PLAIN ${initial}\r\n`)
+  })
+
+  test('draining does not wait for a login that waits for the client', () => {
+    const it = Conversation.open()
+    it.client('AUTH PLAIN\r\n')
+    it.server('+ \r\n')
+    it.feed({ type: 'drain' })
+    expect(it.traced('session-closed')).toMatchObject([{ reason: 'drained' }])
+  })
+
+  test('nor for one that the server asks to go on', () => {
+    const it = Conversation.open()
+    it.client('AUTH PLAIN\r\n')
+    it.feed({ type: 'drain' })
+    expect(it.relay.isClosed).toBe(false)
+    it.server('+ \r\n')
+    expect(it.traced('session-closed')).toMatchObject([{ reason: 'drained' }])
+  })
+})
+
+describe('a client that begins with TLS on a plain listener', () => {
+  const hello = Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x0a])
+
+  test.each([7, 1])('is told so, and the server gets none of it (pieces of %i)', (size) => {
+    const it = Conversation.open()
+    for (let at = 0; at < hello.length; at += size) it.client(hello.subarray(at, at + size))
+    expect(it.takeToServer()).toBe('')
+    expect(it.takeToClient()).toMatch(/^-ERR \[SYS\/PERM\] client began with TLS/)
+    expect(it.traced('failure')).toMatchObject([
+      {
+        side: 'client',
+        failure: { code: 'POSTERN_CLIENT_PROTOCOL', hint: expect.stringContaining('pop3s://') },
+      },
+    ])
+  })
+
+  test('is told so before the server has been reached', () => {
+    const it = new Conversation()
+    it.feed({ type: 'accepted' })
+    it.client(hello)
+    expect(it.takeToClient()).toMatch(/^-ERR \[SYS\/PERM\] client began with TLS/)
+    expect(it.actions()).toEqual(['connect-server', 'end client', 'destroy server'])
+  })
+
+  test('is no matter within TLS, where the octet is one of an unknown command', () => {
+    const it = Conversation.open({ client: 'tls' })
+    it.client(Buffer.from([0x16, 0x0d, 0x0a]))
+    expect(it.takeToServer()).toBe('\x16\r\n')
+  })
+})
