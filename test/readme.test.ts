@@ -144,6 +144,7 @@ async function parse(words: readonly string[]): Promise<void> {
   const program = createProgram(() => {})
   let ran = false
   for (const [, command] of leaves(program)) {
+    command.configureOutput({ writeErr: () => {} })
     command.action(() => {
       checkOptions(command.opts(), ROOT)
       ran = true
