@@ -197,9 +197,13 @@ export class Connection {
       const failed = (error: Error): void => this.#clientTlsFailed(error)
       socket.once('_tlsError', failed)
       socket.on('error', failed)
+      // A health check that connects and leaves must not hold a place until the deadline.
+      const left = (): void => void socket.destroy()
+      socket.once('end', left)
       socket.once('secure', () => {
         socket.off('_tlsError', failed)
         socket.off('error', failed)
+        socket.off('end', left)
         releaseControl(socket)
         this.#clientIsSecure = true
         this.#listenToClient(socket)
@@ -382,10 +386,12 @@ function clientTlsHint(error: Error): string | null {
   if (/UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE_UNKNOWN/.test(code)) {
     return 'the client does not trust the certificate: `postern ca show` tells how to install the authority'
   }
+  // Before the next pattern, which a wrong version number fits too.
+  if (/HTTP_REQUEST|HTTPS_PROXY_REQUEST/.test(code)) return 'the client speaks HTTP: it has the wrong port'
+  if (/WRONG_VERSION_NUMBER|PACKET_LENGTH/.test(code))
+    return 'the client does not speak TLS: it needs a pop3:// listener'
   if (/UNSUPPORTED_PROTOCOL|VERSION|NO_SHARED_CIPHER/.test(code)) {
     return 'the client speaks nothing newer than TLS 1.1: `old-tls: true` on this listener lets it in'
   }
-  if (/HTTP_REQUEST|WRONG_VERSION_NUMBER/.test(code))
-    return 'the client does not speak TLS: it needs a pop3:// listener'
   return null
 }
