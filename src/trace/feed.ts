@@ -28,6 +28,7 @@ class Watcher implements Subscription {
   readonly #leave: (watcher: Watcher) => void
   #events: TraceEvent[] = []
   #dropped = 0
+  #isWoken = false
 
   constructor(capacity: number, wake: () => void, leave: (watcher: Watcher) => void) {
     this.#capacity = capacity
@@ -43,13 +44,16 @@ class Watcher implements Subscription {
       this.#dropped += lost
     }
     this.#events.push(event)
-    if (this.#events.length === 1) this.#wake()
+    if (this.#isWoken) return
+    this.#isWoken = true
+    this.#wake()
   }
 
   take(): FeedBatch {
     const batch = { events: this.#events, dropped: this.#dropped }
     this.#events = []
     this.#dropped = 0
+    this.#isWoken = false
     return batch
   }
 
@@ -75,7 +79,7 @@ export class Feed {
   /**
    * Begins to watch.
    *
-   * @param wake called when the first event waits; must return at once, and take later
+   * @param wake called when the first event waits, and not again before it was taken; must return at once
    * @param capacity events to hold
    */
   subscribe(wake: () => void, capacity: number = FEED_CAPACITY): Subscription {

@@ -1,10 +1,10 @@
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Recorder } from '../../src/proxy/recorder.js'
 import type { TraceEvent } from '../../src/trace/event.js'
 import { FEED_CAPACITY, Feed } from '../../src/trace/feed.js'
-import { type TemporaryDirectory, temporaryDirectory, until } from '../support/tools.js'
+import { run, type TemporaryDirectory, temporaryDirectory, until } from '../support/tools.js'
 import { keptLog } from './bench.js'
 
 let directory: TemporaryDirectory
@@ -87,13 +87,42 @@ describe('a recording', () => {
   })
 })
 
-describe.skipIf(!existsSync('/dev/full'))('a full disk', () => {
+describe.skipIf(process.platform !== 'linux')('a file that can grow no more, as on a full disk', () => {
   it('ends the recording, says so once, and leaves the feed alone', async () => {
-    const { symlinkSync } = await import('node:fs')
-    symlinkSync('/dev/full', file)
-    const kept = keptLog()
-    const feed = new Feed()
-    // 'wx' refuses whatever exists, a link too: the start fails before anything is lost.
-    await expect(Recorder.start(file, 'postern', feed, kept.log)).rejects.toMatchObject({ code: 'EEXIST' })
+    // Run as a process of its own, whose files may have 32 KiB; a write past that fails with EFBIG.
+    const program = `
+      const { pino } = await import('pino')
+      const { Recorder } = await import('./src/proxy/recorder.ts')
+      const { Feed } = await import('./src/trace/feed.ts')
+      const feed = new Feed()
+      const recorder = await Recorder.start(process.argv[1], 'postern', feed, pino({ base: null }))
+      for (let turn = 0; turn < 40; turn += 1) {
+        for (let octets = 0; octets < 50; octets += 1)
+          feed.publish({ at: turn, session: 's', content: { type: 'unsolicited', octets } })
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      }
+      console.log(JSON.stringify({ event: 'published', isWatched: feed.isWatched }))
+      await recorder.stop()
+      console.log(JSON.stringify({ event: 'stopped' }))`
+    const { status, stdout, stderr } = await run('sh', [
+      '-c',
+      'ulimit -f 64 && exec "$0" --import tsx --input-type=module -e "$1" "$2"',
+      process.execPath,
+      program,
+      file,
+    ])
+    expect(stderr).toBe('')
+    expect(status).toBe(0)
+    const lines = stdout
+      .toString()
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(lines).toMatchObject([
+      { level: 50, event: 'recording-failed', file, text: expect.stringContaining('EFBIG') },
+      { event: 'published', isWatched: false },
+      { event: 'stopped' },
+    ])
+    expect(statSync(file).size).toBeLessThanOrEqual(65_536)
   })
 })
