@@ -252,14 +252,17 @@ async function resolveHost(host: string): Promise<string> {
 }
 
 function describeTls(socket: TLSSocket, what: string, now: Date, report: (finding: Finding) => void): void {
-  const certificate = socket.getPeerX509Certificate()
+  // Not getPeerX509Certificate: after it, Node finds no certificate to verify.
+  const { raw } = socket.getPeerCertificate()
   report({
     verdict: 'ok',
     what,
     found: `TLS ${socket.getProtocol()}, ${socket.getCipher().name}`,
     cure: null,
   })
-  if (certificate === undefined) return
+  // The typings know no connection without a certificate, of which Node gives an empty object.
+  if (!Buffer.isBuffer(raw)) return
+  const certificate = new X509Certificate(raw)
   const names = certificate.subjectAltName ?? certificate.subject
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = certificate.publicKey
   const size = details?.modulusLength ?? details?.namedCurve ?? ''
