@@ -126,6 +126,10 @@ class Edge {
     this.#feed({ type: 'accepted' })
   }
 
+  get #hasSentStls(): boolean {
+    return this.#script.server === 'stls' && this.sent.server.length > 0
+  }
+
   play(step: Step): void {
     const { side } = step
     switch (step.type) {
@@ -254,18 +258,30 @@ class Edge {
     const { limits } = this.#script
     let decoded = 0
     let waiting = 0
+    let atServer = linesOf(this.written('server')).length - (this.#hasSentStls ? 1 : 0)
+    let mayPipeline = /pipelining/i.test(Buffer.concat(this.taken.server).toString('latin1'))
     for (const content of this.contents) {
       if (content.type === 'command' || content.type === 'sasl-response') decoded += content.octets
       if (content.type === 'anomaly' && content.anomaly === 'clear-text-after-stls')
         decoded += content.octets ?? 0
       if (content.type === 'command') waiting += 1
       if (content.type === 'reply') waiting -= 1
+      if (content.type === 'sasl-response') atServer -= 1
+      // Only the refusal of CAPA is covered by an answer of postern's.
+      if (content.type === 'reply' && (content.source === 'server' || content.verb === 'CAPA')) atServer -= 1
+      if (content.type === 'unsolicited') mayPipeline = true
     }
     const newest = this.taken.client.at(-1)?.length ?? 0
     const most = Math.max(limits.socketBufferOctets, limits.commandLineOctets, limits.saslLineOctets)
     const undecoded = octetsOf(this.taken.client) - decoded
     demand(undecoded >= 0, 'no octet is decoded twice', () => this.recording)
     demand(undecoded < most + newest, 'undecoded octets stay below the limit', () => `${undecoded} octets`)
+    const mostAtServer = mayPipeline ? limits.pipelinedCommands : 1
+    demand(
+      atServer <= mostAtServer,
+      'no more is sent ahead than the server takes',
+      () => `${atServer}\n${this.recording}`,
+    )
     demand(waiting <= limits.pendingCommands, 'commands that wait stay below the limit', () => `${waiting}`)
   }
 }
