@@ -6,7 +6,7 @@
 import { type Anomaly, NO_ANOMALIES } from './anomaly.js'
 import { upperCaseOf } from './ascii.js'
 import type { ReplyShape } from './command.js'
-import { ContentScanner } from './content-scanner.js'
+import { ContentScanner, type Scan } from './content-scanner.js'
 import type { Limits } from './limits.js'
 import { LineBuffer } from './line-buffer.js'
 import { isBase64Line } from './sasl.js'
@@ -176,7 +176,7 @@ export class ReplyDecoder {
       if (piece === null) return null
       const scan = scanner.scan(piece, 0)
       if (scan.next < piece.length) this.#buffer.unshift(piece.subarray(scan.next))
-      if (scan.ended) this.#contentEnd = endOf(scanner)
+      if (scan.ended) this.#contentEnd = endOf(scanner, terminationIn(piece, scan))
       const wire = joined(scan.release, scan.end === piece.length ? piece : piece.subarray(0, scan.end))
       if (wire.length > 0) return { type: 'content', wire, anomalies: NO_ANOMALIES }
       if (scan.ended) return this.#nextContent(scanner)
@@ -196,11 +196,17 @@ export class ReplyDecoder {
   }
 }
 
-function endOf(scanner: ContentScanner): ServerEvent {
+/** The termination octet line, from the piece where it stands there whole: its neighbours can then leave with it. */
+function terminationIn(piece: Buffer, scan: Scan): Buffer {
+  const wire = piece.subarray(scan.end, scan.next)
+  return wire.length === TERMINATION_LINE.length ? wire : TERMINATION_LINE
+}
+
+function endOf(scanner: ContentScanner, wire: Buffer): ServerEvent {
   return {
     type: 'content-end',
     octets: scanner.octets,
-    wire: TERMINATION_LINE,
+    wire,
     anomalies: scanner.unstuffedLines > 0 ? UNSTUFFED : NO_ANOMALIES,
   }
 }

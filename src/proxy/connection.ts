@@ -102,41 +102,60 @@ export class Connection {
   }
 
   #perform(effects: readonly RelayEffect[]): void {
+    const [first] = effects
+    if (effects.length === 1 && first?.type === 'write') this.#write(first.side, first.octets)
+    else this.#performAll(effects)
+    this.#regulate()
+  }
+
+  /** Several writes to one side leave as one packet: some clients need the end of a reply in one read. */
+  #performAll(effects: readonly RelayEffect[]): void {
+    let writes: Write[] = []
     for (const effect of effects) {
-      switch (effect.type) {
-        case 'write':
-          this.#write(effect.side, effect.octets)
-          break
-        case 'trace':
-          this.#options.onTrace(effect.event)
-          break
-        case 'connect-server':
-          this.#connectServer()
-          break
-        case 'start-tls':
-          if (effect.side === 'client') this.#startClientTls()
-          else this.#startServerTls()
-          break
-        case 'end':
-          this.#end(effect.side)
-          break
-        case 'destroy':
-          this.#destroySide(effect.side)
-          break
+      if (effect.type === 'trace') this.#options.onTrace(effect.event)
+      else if (effect.type === 'write') addWrite(writes, effect.side, effect.octets)
+      else {
+        this.#writeAll(writes)
+        writes = []
+        this.#act(effect)
       }
     }
-    this.#regulate()
+    this.#writeAll(writes)
+  }
+
+  #act(effect: Exclude<RelayEffect, { type: 'write' | 'trace' }>): void {
+    switch (effect.type) {
+      case 'connect-server':
+        this.#connectServer()
+        break
+      case 'start-tls':
+        if (effect.side === 'client') this.#startClientTls()
+        else this.#startServerTls()
+        break
+      case 'end':
+        this.#end(effect.side)
+        break
+      case 'destroy':
+        this.#destroySide(effect.side)
+        break
+    }
+  }
+
+  #writeAll(writes: readonly Write[]): void {
+    if (writes.length < 2) {
+      for (const { side, octets } of writes) this.#write(side, octets)
+      return
+    }
+    this.#client.cork()
+    this.#server?.cork()
+    for (const { side, octets } of writes) this.#write(side, octets)
+    this.#client.uncork()
+    this.#server?.uncork()
   }
 
   #write(side: Side, octets: Buffer): void {
     const socket = side === 'client' ? this.#client : this.#server
     if (socket === null || socket.destroyed || socket.writableEnded) return
-    if (socket.writableCorked === 0) {
-      // What is decoded in one turn of the event loop leaves as one packet: some clients need the end of a reply
-      // in one read, and four TLS records in one system call cost less than one each.
-      socket.cork()
-      process.nextTick(uncork, socket)
-    }
     if (socket.write(octets)) return
     if (side === 'client') this.#clientFullSince ||= clock()
     else this.#serverFullSince ||= clock()
@@ -347,12 +366,26 @@ export class Connection {
   }
 }
 
-function failureOf({ code, permanent, text, hint }: TlsFailure): Failure {
-  return { code, isPermanent: permanent, text, hint }
+interface Write {
+  readonly side: Side
+  octets: Buffer
 }
 
-function uncork(socket: net.Socket): void {
-  socket.uncork()
+/** Adds a write, or lengthens the last one where both are neighbours in the piece that was read. */
+function addWrite(writes: Write[], side: Side, octets: Buffer): void {
+  const last = writes.at(-1)
+  if (last?.side === side && last.octets.buffer === octets.buffer) {
+    const { byteOffset, length } = last.octets
+    if (byteOffset + length === octets.byteOffset) {
+      last.octets = Buffer.from(octets.buffer, byteOffset, length + octets.length)
+      return
+    }
+  }
+  writes.push({ side, octets })
+}
+
+function failureOf({ code, permanent, text, hint }: TlsFailure): Failure {
+  return { code, isPermanent: permanent, text, hint }
 }
 
 function flow(socket: net.Socket, wanted: boolean): void {

@@ -164,6 +164,9 @@ export class Relay {
    */
   handle(input: RelayInput, now: number): readonly RelayEffect[] {
     this.#now = now
+    if (input.type === 'octets' && input.side === 'server' && this.#passesWhole(input.octets)) {
+      return [{ type: 'write', side: 'client', octets: input.octets }]
+    }
     this.#effects = []
     if (this.#phase === 'closed') return this.#effects
     switch (input.type) {
@@ -407,10 +410,6 @@ export class Relay {
       this.#clearTextFromServer()
       return
     }
-    if (this.#serverDecoder.takeContent(octets)) {
-      this.#content(octets)
-      return
-    }
     this.#serverDecoder.push(octets)
     this.#pullServer()
   }
@@ -428,6 +427,16 @@ export class Relay {
   /** Between the server's +OK to STLS and TLS: what comes in clear now is never decoded. */
   #isUpgrading(): boolean {
     return this.#phase === 'upgrading'
+  }
+
+  /** The way of nearly all octets of a large message: a piece that is all content goes on as it came. */
+  #passesWhole(octets: Buffer): boolean {
+    if (this.#phase !== 'open' || this.#queue[0]?.capabilities !== null) return false
+    if (!this.#serverDecoder.takeContent(octets)) return false
+    this.#lastActivity = this.#now
+    this.#fromServer += octets.length
+    this.#toClient += octets.length
+    return true
   }
 
   #expectedOfServer(): ExpectedOfServer {
