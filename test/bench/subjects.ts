@@ -78,23 +78,21 @@ const postern: Subject = {
   footnote: null,
   version: () =>
     existsSync(POSTERN) ? words(process.execPath, [POSTERN, '--version'], /^(?:\S+ )?v?(\d\S*)$/m) : null,
-  setUp: (site) => [
-    {
-      file: process.execPath,
-      args: [
-        ...[POSTERN, 'run', '--headless', '--log-level', 'info'],
-        ...[
-          '--listen',
-          `pop3://127.0.0.1:${site.plainPort}`,
-          '--listen',
-          `pop3s://127.0.0.1:${site.tlsPort}`,
-        ],
-        ...['--cert', site.certFile, '--key', site.keyFile],
-        ...['--upstream', `pop3s://127.0.0.1:${site.serverPort}`, '--upstream-name', SERVER_NAME],
-        ...['--upstream-ca', site.caFile],
-      ],
-    },
-  ],
+  setUp: (site) => {
+    const config = join(site.directory, 'postern.yaml')
+    const certificate = `{ cert: ${site.certFile}, key: ${site.keyFile} }`
+    writeFileSync(
+      config,
+      `services:
+  - listen:
+      - { url: 'pop3://127.0.0.1:${site.plainPort}', certificate: ${certificate} }
+      - { url: 'pop3s://127.0.0.1:${site.tlsPort}', certificate: ${certificate} }
+    upstream: { url: 'pop3s://127.0.0.1:${site.serverPort}', name: ${SERVER_NAME}, ca: ${site.caFile} }
+    limits: { sessions-per-address: 1000 }
+`,
+    )
+    return [{ file: process.execPath, args: [POSTERN, 'run', '--headless', '--config', config] }]
+  },
 }
 
 const stunnel: Subject = {
