@@ -23,7 +23,9 @@ describe('ListenError', () => {
       'cannot listen on pop3://127.0.0.1:110: ports below 1024 are reserved for root (EACCES)',
     )
     expect(error.cure).toContain('AmbientCapabilities=CAP_NET_BIND_SERVICE')
-    expect(error.cure).toContain('redirect to :1110')
+    expect(error.cure).toContain('`nft add rule ip nat prerouting tcp dport 110 redirect to :1110`')
+    // It takes no socket from its parent, so nobody shall be told to write such a unit.
+    expect(error.cure).not.toContain('socket')
   })
 
   it('says of an address that is not here where to look', () => {
