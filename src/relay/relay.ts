@@ -10,7 +10,7 @@ import {
   capabilityAnomalies,
   decodeCapabilities,
 } from '../pop3/capabilities.js'
-import { type Command, showCommand } from '../pop3/command.js'
+import type { Command } from '../pop3/command.js'
 import { type ClientEvent, CommandDecoder } from '../pop3/command-decoder.js'
 import { encodeContent, encodeStatusLine } from '../pop3/encoder.js'
 import type { Limits } from '../pop3/limits.js'
@@ -20,13 +20,12 @@ import {
   type ServerEvent,
   type StatusLine,
 } from '../pop3/reply-decoder.js'
-import { repeatsSecret } from '../pop3/sasl.js'
-import { REDACTED, Secret } from '../pop3/secret.js'
+import type { Secret } from '../pop3/secret.js'
 import { Session } from '../pop3/session.js'
 import type { ClosedReason, Failure, Side, TlsFacts, TraceContent } from '../trace/event.js'
-import { safeText } from '../trace/safe-text.js'
 import { type Exchange, newExchange } from './exchange.js'
 import { capabilitiesInPlaceOfServer, localAnswerTo, refusal } from './local-answer.js'
+import { Narrator, type ShownStatus } from './narrator.js'
 import type { RelayEffect, RelayInput } from './relay-input.js'
 
 /** What a relay is told about its session. Texts are shown to people as they are. */
@@ -69,10 +68,9 @@ type Phase =
 
 /** TOP with at least this many lines fetches a message whole; fetchmail asks for 99999999. */
 const WHOLE_MESSAGE_LINES = 1_000_000
-/** Secrets of a session, newest last, that the texts of replies are compared with. */
-const SECRETS_REMEMBERED = 8
+/** What postern's own list begins with, as told; see capabilitiesInPlaceOfServer. */
+const LIST_FOLLOWS = { indicator: '+OK', responseCode: null, text: 'capability list follows' } as const
 const STLS = Buffer.from('STLS\r\n', 'latin1')
-const CR = 0x0d
 /** First octet of a TLS handshake record; no command begins with it. */
 const TLS_HANDSHAKE = 0x16
 const TLS_ON_PLAIN_PORT: Failure = {
@@ -90,6 +88,7 @@ export class Relay {
   readonly #clientDecoder: CommandDecoder
   #serverDecoder: ReplyDecoder
   readonly #session = new Session()
+  readonly #narrator: Narrator
   #phase: Phase = 'new'
   #effects: RelayEffect[] = []
   #now = 0
@@ -109,7 +108,6 @@ export class Relay {
   #strayWhileWaiting = false
   #clientEnded = false
   #draining = false
-  #secrets: Secret[] = []
 
   #openedAt = 0
   #phaseBegan = 0
@@ -117,7 +115,6 @@ export class Relay {
   #commands = 0
   #messages = 0
   #errors = 0
-  #clearTextDiscarded = 0
   #fromClient = 0
   #toClient = 0
   #fromServer = 0
@@ -131,6 +128,7 @@ export class Relay {
     this.#mostUndecodedOctets = Math.max(socketBufferOctets, commandLineOctets, saslLineOctets)
     this.#clientDecoder = new CommandDecoder(options.limits, options.multiLineVerbs)
     this.#serverDecoder = new ReplyDecoder(options.limits)
+    this.#narrator = new Narrator(options, this.#session, (content) => this.#trace(content))
   }
 
   /** Whether the session has ended. */
@@ -266,7 +264,7 @@ export class Relay {
         this.#saslResponse(event.response, event.cancels, event.wire, event.anomalies)
         return
       case 'line-too-long': {
-        this.#anomalies('client', event.anomalies, this.#commands + 1)
+        this.#narrator.anomalies('client', event.anomalies, this.#commands + 1)
         const text = `client sent a line of more than ${event.limit} octets`
         this.#fail('client', { code: 'POSTERN_CLIENT_PROTOCOL', isPermanent: true, text, hint: null })
         return
@@ -278,10 +276,7 @@ export class Relay {
     this.#commands += 1
     const number = this.#commands
     const { verb } = command
-    this.#trace({ type: 'command', number, verb, shown: this.#show(command), octets: wire.length })
-    this.#anomalies('client', anomalies, number)
-    const secret = this.#hidesKeyword(command) ? wholeLine(wire) : command.secret
-    if (secret !== null) this.#remember(secret)
+    this.#narrator.command(number, command, wire, anomalies)
     const { clientLeg } = this.#options
     const local = localAnswerTo(command, {
       session: this.#session,
@@ -305,12 +300,8 @@ export class Relay {
 
   #saslResponse(response: Secret, cancels: boolean, wire: Buffer, anomalies: readonly Anomaly[]): void {
     const number = this.#queue[0]?.number ?? 0
-    this.#trace({ type: 'sasl-response', number, octets: wire.length, cancels })
-    this.#anomalies('client', anomalies, number)
-    if (!cancels) {
-      this.#remember(response)
-      this.#session.saslResponseGiven(response)
-    }
+    this.#narrator.saslResponse(number, response, cancels, wire, anomalies)
+    if (!cancels) this.#session.saslResponseGiven(response)
     this.#responseOwed = false
     this.#write('server', wire)
   }
@@ -318,8 +309,7 @@ export class Relay {
   /** RFC 2595 §4: once STLS is issued, nothing may come in clear until TLS stands. What does is never decoded. */
   #discardClearText(octets: number): void {
     if (octets === 0) return
-    this.#clearTextDiscarded += octets
-    this.#anomaly('client', 'clear-text-after-stls', this.#commands, octets)
+    this.#narrator.anomaly('client', 'clear-text-after-stls', this.#commands, octets)
   }
 
   #clientEnd(): void {
@@ -352,7 +342,7 @@ export class Relay {
       if (head === undefined || local === null) return
       this.#queue.shift()
       this.#write('client', local.octets)
-      this.#traceReply(head, 'postern', local, local.text)
+      this.#narrator.reply(head, 'postern', local, this.#now)
       if (local.next === 'start-tls') {
         this.#effects.push({ type: 'start-tls', side: 'client' })
         this.#phaseBegan = this.#now
@@ -377,7 +367,7 @@ export class Relay {
       const mayPipeline = this.#serverPipelines || this.#strayWhileWaiting
       if (this.#inFlight > 0 && !(mayPipeline && this.#inFlight < this.#limits.pipelinedCommands)) return
       if (!exchange.command.grammar.states.includes(this.#session.state)) {
-        this.#anomaly('client', 'wrong-state', exchange.number, null)
+        this.#narrator.anomaly('client', 'wrong-state', exchange.number, null)
       }
       exchange.isSent = true
       this.#inFlight += 1
@@ -451,7 +441,7 @@ export class Relay {
         this.#greeted(event.status, event.wire, event.anomalies)
         return
       case 'no-greeting':
-        this.#anomalies('server', event.anomalies, 0)
+        this.#narrator.anomalies('server', event.anomalies, 0)
         this.#serverFailed('POSTERN_SERVER_GREETING', 'server does not greet as a POP3 server does', true)
         return
       case 'reply':
@@ -472,26 +462,16 @@ export class Relay {
         return
       case 'line-too-long':
         // Its beginning is passed on, its end can be known no more.
-        this.#anomalies('server', event.anomalies, this.#queue[0]?.number ?? 0)
+        this.#narrator.anomalies('server', event.anomalies, this.#queue[0]?.number ?? 0)
         if (this.#phase === 'open') this.#write('client', event.wire)
-        this.#trace({
-          type: 'failure',
-          side: 'server',
-          failure: protocolFailure(`server sent a status line of more than ${event.limit} octets`),
-        })
+        this.#trace({ type: 'failure', side: 'server', failure: statusLineTooLong(event.limit) })
         this.#close('failed', 'POSTERN_SERVER_PROTOCOL', 'destroy')
         return
     }
   }
 
   #greeted(status: StatusLine, wire: Buffer, anomalies: readonly Anomaly[]): void {
-    this.#trace({
-      type: 'greeting',
-      indicator: status.indicator,
-      text: safeText(fullText(status)),
-      afterMs: this.#now - this.#phaseBegan,
-    })
-    this.#anomalies('server', anomalies, 0)
+    this.#narrator.greeting(status, this.#now - this.#phaseBegan, anomalies)
     if (status.indicator === '-ERR') {
       this.#write('client', wire)
       this.#close('server-refused', null, 'end')
@@ -547,34 +527,26 @@ export class Relay {
       exchange.capabilities = { statusLine: wire, content: [], octets: 0 }
     } else if (command.verb === 'CAPA' && this.#offersStlsNow()) {
       this.#write('client', capabilitiesInPlaceOfServer(this.#refusesLogin()))
-      this.#traceReply(
-        exchange,
-        'postern',
-        { indicator: '+OK', responseCode: null },
-        'capability list follows',
-      )
+      this.#narrator.reply(exchange, 'postern', LIST_FOLLOWS, this.#now)
       this.#finish(exchange)
       return
     } else this.#write('client', wire)
-    const text = this.#textToShow(status, exchange)
-    this.#traceReply(exchange, 'server', status, text)
-    this.#anomalies('server', event.anomalies, exchange.number)
+    const shown = this.#narrator.reply(exchange, 'server', status, this.#now)
+    this.#narrator.anomalies('server', event.anomalies, exchange.number)
     if (event.hasContent) return
-    this.#transition(exchange, status, text)
+    this.#transition(exchange, status, shown)
     if (this.#phase === 'open') this.#finish(exchange)
   }
 
-  #transition(exchange: Exchange, status: StatusLine, text: string): void {
+  #transition(exchange: Exchange, status: StatusLine, shown: ShownStatus): void {
     const { command } = exchange
     switch (this.#session.replied(command, status)) {
       case 'logged-in':
-        this.#trace({ type: 'logged-in', ...this.#login() })
+        this.#trace({ type: 'logged-in', ...this.#narrator.login() })
         return
-      case 'login-refused': {
-        const responseCode = status.responseCode === null ? null : safeText(status.responseCode, 40)
-        this.#trace({ type: 'login-refused', ...this.#login(), responseCode, text })
+      case 'login-refused':
+        this.#trace({ type: 'login-refused', ...this.#narrator.login(), ...shown })
         return
-      }
       case 'ended':
         this.#close('quit', null, 'end')
         return
@@ -600,8 +572,7 @@ export class Relay {
 
   #challenge(wire: Buffer, challenge: Secret, anomalies: readonly Anomaly[]): void {
     const number = this.#queue[0]?.number ?? 0
-    this.#trace({ type: 'sasl-challenge', number, octets: challenge.octets })
-    this.#anomalies('server', anomalies, number)
+    this.#narrator.saslChallenge(number, challenge, anomalies)
     this.#write('client', wire)
     this.#responseOwed = true
     // The client's next line is no reply to wait for: a login that is not finished loses nothing.
@@ -630,7 +601,7 @@ export class Relay {
     if (exchange === undefined) return
     const { number, command } = exchange
     const { verb } = command
-    this.#anomalies('server', anomalies, number)
+    this.#narrator.anomalies('server', anomalies, number)
     if (exchange.capabilities !== null)
       this.#passCapabilities(number, exchange.capabilities.statusLine, exchange.capabilities.content)
     else this.#write('client', wire)
@@ -641,7 +612,7 @@ export class Relay {
 
   #passCapabilities(number: number, statusLine: Buffer, content: readonly Buffer[]): void {
     const capabilities = decodeCapabilities(Buffer.concat(content))
-    this.#anomalies('server', capabilityAnomalies(capabilities), number)
+    this.#narrator.anomalies('server', capabilityAnomalies(capabilities), number)
     this.#serverPipelines = announces(capabilities, 'PIPELINING')
     const own = capabilitiesForClient(capabilities, {
       offersStls: this.#offersStlsNow(),
@@ -671,7 +642,7 @@ export class Relay {
       return
     }
     for (const anomaly of anomalies)
-      this.#anomaly('server', anomaly, this.#queue[0]?.number ?? 0, wire.length)
+      this.#narrator.anomaly('server', anomaly, this.#queue[0]?.number ?? 0, wire.length)
     this.#trace({ type: 'unsolicited', octets: wire.length })
     this.#write('client', wire)
     if (this.#inFlight > 0 && this.#session.state !== 'AUTHORIZATION') {
@@ -691,8 +662,8 @@ export class Relay {
     if (head === undefined) this.#close('server-closed', null, 'end')
     else {
       if (head.isAnswered || this.#serverDecoder.undecodedOctets > 0)
-        this.#anomaly('server', 'truncated-reply', head.number, null)
-      const text = `server closed the connection before it answered ${this.#keywordToShow(head.command)}`
+        this.#narrator.anomaly('server', 'truncated-reply', head.number, null)
+      const text = `server closed the connection before it answered ${this.#narrator.keyword(head.command)}`
       this.#serverFailed('POSTERN_SERVER_CLOSED', text, false)
     }
   }
@@ -778,7 +749,7 @@ export class Relay {
       type: 'session-closed',
       reason,
       code,
-      user: this.#login().user,
+      user: this.#narrator.login().user,
       state,
       commands: this.#commands,
       messages: this.#messages,
@@ -791,7 +762,7 @@ export class Relay {
       durationMs: this.#now - this.#openedAt,
     })
     this.#queue.length = 0
-    this.#secrets = []
+    this.#narrator.forget()
   }
 
   // Time.
@@ -868,81 +839,6 @@ export class Relay {
   #trace(content: TraceContent): void {
     this.#effects.push({ type: 'trace', event: { at: this.#now, session: this.#options.sessionId, content } })
   }
-
-  #anomalies(side: Side, anomalies: readonly Anomaly[], number: number): void {
-    for (const anomaly of anomalies) this.#anomaly(side, anomaly, number, null)
-  }
-
-  #anomaly(side: Side, anomaly: Anomaly, number: number, octets: number | null): void {
-    this.#trace({ type: 'anomaly', side, number, anomaly, octets })
-  }
-
-  #traceReply(
-    exchange: Exchange,
-    source: 'server' | 'postern',
-    status: Pick<StatusLine, 'indicator' | 'responseCode'>,
-    text: string,
-  ): void {
-    const { number, command, givenAt } = exchange
-    const isRepeated = text === REDACTED
-    this.#trace({
-      type: 'reply',
-      number,
-      verb: command.verb,
-      source,
-      indicator: status.indicator,
-      responseCode: status.responseCode === null || isRepeated ? null : safeText(status.responseCode, 40),
-      text,
-      afterMs: this.#now - givenAt,
-    })
-  }
-
-  #remember(secret: Secret): void {
-    this.#secrets.push(secret)
-    if (this.#secrets.length > SECRETS_REMEMBERED) this.#secrets.shift()
-  }
-
-  /** Some servers quote what they did not understand, and that may be a password. */
-  #textToShow(status: StatusLine, exchange: Exchange): string {
-    if (this.#secrets.length === 0) return safeText(status.text)
-    const text = fullText(status)
-    const repeats = this.#secrets.some((secret) => repeatsSecret(text, secret))
-    if (!repeats) return safeText(status.text)
-    this.#anomaly('server', 'credential-echoed', exchange.number, null)
-    return REDACTED
-  }
-
-  /**
-   * Whether a keyword that the table lacks may be a credential: before the login, a password of four letters or a
-   * piece of base64 given to a dialogue that went wrong looks like one.
-   */
-  #hidesKeyword(command: Command): boolean {
-    if (command.verb !== 'unrecognized' || command.keyword === '') return false
-    return this.#session.state === 'AUTHORIZATION' && !this.#options.multiLineVerbs.has(command.keyword)
-  }
-
-  #keywordToShow(command: Command): string {
-    return this.#hidesKeyword(command) ? REDACTED : command.keyword
-  }
-
-  #show(command: Command): string {
-    if (this.#hidesKeyword(command)) return REDACTED
-    const isNaming = command.verb === 'USER' || command.verb === 'APOP'
-    if (isNaming && !this.#options.showsUserNames) return `${command.keyword} ${REDACTED}`
-    return safeText(showCommand(command))
-  }
-
-  #login(): { readonly user: string | null; readonly mechanism: string | null } {
-    const { user, mechanism } = this.#session
-    const shown = user === null ? null : this.#options.showsUserNames ? safeText(user, 320) : REDACTED
-    return { user: shown, mechanism }
-  }
-}
-
-/** A line as one secret, without its line end. */
-function wholeLine(wire: Buffer): Secret {
-  const end = wire.length - (wire[wire.length - 2] === CR ? 2 : 1)
-  return new Secret(wire.subarray(0, end))
 }
 
 function holdsNext(exchange: Exchange): boolean {
@@ -954,10 +850,7 @@ function isWholeMessage(command: Command): boolean {
   return command.verb === 'TOP' && Number(command.arguments[1] ?? '0') >= WHOLE_MESSAGE_LINES
 }
 
-function fullText(status: StatusLine): string {
-  return status.responseCode === null ? status.text : `[${status.responseCode}] ${status.text}`
-}
-
-function protocolFailure(text: string): Failure {
+function statusLineTooLong(limit: number): Failure {
+  const text = `server sent a status line of more than ${limit} octets`
   return { code: 'POSTERN_SERVER_PROTOCOL', isPermanent: true, text, hint: null }
 }

@@ -1,0 +1,177 @@
+/**
+ * Tells what a session says in words that anybody may read: commands, replies, logins and anomalies as trace
+ * events, with every credential left out. Owns the secrets of the session for that one purpose; decides nothing
+ * about what is sent.
+ */
+import type { Anomaly } from '../pop3/anomaly.js'
+import { type Command, showCommand } from '../pop3/command.js'
+import type { StatusLine } from '../pop3/reply-decoder.js'
+import { repeatsSecret } from '../pop3/sasl.js'
+import { REDACTED, Secret } from '../pop3/secret.js'
+import type { Session } from '../pop3/session.js'
+import type { Side, TraceContent } from '../trace/event.js'
+import { safeText } from '../trace/safe-text.js'
+import type { Exchange } from './exchange.js'
+
+/** Secrets of a session, newest last, that the texts of replies are compared with. */
+const SECRETS_REMEMBERED = 8
+/** RFC 2449 §8 sets no bound; the longest registered response code has 11 octets. */
+const RESPONSE_CODE_CODE_POINTS = 40
+const USER_CODE_POINTS = 320
+const CR = 0x0d
+
+/** What a person may be shown. */
+export interface NarratorOptions {
+  readonly showsUserNames: boolean
+  /** Upper-case verbs beyond the command table, named by the configuration and so no credentials. */
+  readonly multiLineVerbs: ReadonlySet<string>
+}
+
+/** One session's narrator. */
+export class Narrator {
+  readonly #options: NarratorOptions
+  readonly #session: Session
+  readonly #tell: (content: TraceContent) => void
+  #secrets: Secret[] = []
+
+  /** @param tell takes each event's content; who calls it knows time and session */
+  constructor(options: NarratorOptions, session: Session, tell: (content: TraceContent) => void) {
+    this.#options = options
+    this.#session = session
+    this.#tell = tell
+  }
+
+  anomalies(side: Side, anomalies: readonly Anomaly[], number: number): void {
+    for (const anomaly of anomalies) this.anomaly(side, anomaly, number, null)
+  }
+
+  /** @param octets how many are concerned, null where a count says nothing */
+  anomaly(side: Side, anomaly: Anomaly, number: number, octets: number | null): void {
+    this.#tell({ type: 'anomaly', side, number, anomaly, octets })
+  }
+
+  /** Tells a command and remembers what of it is secret. */
+  command(number: number, command: Command, wire: Buffer, anomalies: readonly Anomaly[]): void {
+    this.#tell({
+      type: 'command',
+      number,
+      verb: command.verb,
+      shown: this.#show(command),
+      octets: wire.length,
+    })
+    this.anomalies('client', anomalies, number)
+    const secret = this.#hidesKeyword(command) ? wholeLine(wire) : command.secret
+    if (secret !== null) this.#remember(secret)
+  }
+
+  saslChallenge(number: number, challenge: Secret, anomalies: readonly Anomaly[]): void {
+    this.#tell({ type: 'sasl-challenge', number, octets: challenge.octets })
+    this.anomalies('server', anomalies, number)
+  }
+
+  saslResponse(
+    number: number,
+    response: Secret,
+    cancels: boolean,
+    wire: Buffer,
+    anomalies: readonly Anomaly[],
+  ): void {
+    this.#tell({ type: 'sasl-response', number, octets: wire.length, cancels })
+    this.anomalies('client', anomalies, number)
+    if (!cancels) this.#remember(response)
+  }
+
+  greeting(status: StatusLine, afterMs: number, anomalies: readonly Anomaly[]): void {
+    this.#tell({ type: 'greeting', indicator: status.indicator, text: safeText(fullText(status)), afterMs })
+    this.anomalies('server', anomalies, 0)
+  }
+
+  /**
+   * Tells the status line of a reply.
+   *
+   * @param now milliseconds, of the clock that dates the exchange
+   * @returns the status line as it may be shown: some servers quote what they did not understand, and that may
+   * be a password
+   */
+  reply(
+    exchange: Exchange,
+    source: 'server' | 'postern',
+    status: Pick<StatusLine, 'indicator' | 'responseCode' | 'text'>,
+    now: number,
+  ): ShownStatus {
+    const { number, command, givenAt } = exchange
+    const text = fullText(status)
+    const repeats = source === 'server' && this.#secrets.some((secret) => repeatsSecret(text, secret))
+    if (repeats) this.anomaly('server', 'credential-echoed', number, null)
+    const code = repeats ? null : status.responseCode
+    const shown = {
+      responseCode: code === null ? null : safeText(code, RESPONSE_CODE_CODE_POINTS),
+      text: repeats ? REDACTED : safeText(status.text),
+    }
+    const { indicator } = status
+    this.#tell({
+      type: 'reply',
+      number,
+      verb: command.verb,
+      source,
+      indicator,
+      ...shown,
+      afterMs: now - givenAt,
+    })
+    return shown
+  }
+
+  /** The user as given, with the mechanism of the last login tried. */
+  login(): { readonly user: string | null; readonly mechanism: string | null } {
+    const { user, mechanism } = this.#session
+    if (user === null) return { user, mechanism }
+    return { user: this.#options.showsUserNames ? safeText(user, USER_CODE_POINTS) : REDACTED, mechanism }
+  }
+
+  /** A verb for a message to a person. */
+  keyword(command: Command): string {
+    return this.#hidesKeyword(command) ? REDACTED : command.keyword
+  }
+
+  /** Forgets all secrets. */
+  forget(): void {
+    this.#secrets = []
+  }
+
+  #remember(secret: Secret): void {
+    this.#secrets.push(secret)
+    if (this.#secrets.length > SECRETS_REMEMBERED) this.#secrets.shift()
+  }
+
+  #show(command: Command): string {
+    if (this.#hidesKeyword(command)) return REDACTED
+    const isNaming = command.verb === 'USER' || command.verb === 'APOP'
+    if (isNaming && !this.#options.showsUserNames) return `${command.keyword} ${REDACTED}`
+    return safeText(showCommand(command))
+  }
+
+  /**
+   * Whether a keyword that the table lacks may be a credential: before the login, a password of four letters or a
+   * piece of base64 given to a dialogue that went wrong looks like one.
+   */
+  #hidesKeyword(command: Command): boolean {
+    if (command.verb !== 'unrecognized' || command.keyword === '') return false
+    return this.#session.state === 'AUTHORIZATION' && !this.#options.multiLineVerbs.has(command.keyword)
+  }
+}
+
+/** A status line without anything that may not be shown. */
+export interface ShownStatus {
+  readonly responseCode: string | null
+  readonly text: string
+}
+
+/** A line as one secret, without its line end. */
+function wholeLine(wire: Buffer): Secret {
+  const end = wire.length - (wire[wire.length - 2] === CR ? 2 : 1)
+  return new Secret(wire.subarray(0, end))
+}
+
+function fullText(status: Pick<StatusLine, 'responseCode' | 'text'>): string {
+  return status.responseCode === null ? status.text : `[${status.responseCode}] ${status.text}`
+}
