@@ -418,6 +418,11 @@ describe('500 sessions', () => {
     await until('the first to be over', () => proxy.sessions === 0 && server.openConnections === 0)
     await sleep(50)
     const before = openDescriptors()
+    // Node warns where an emitter gathers listeners.
+    const warnings: string[] = []
+    const warned = (warning: Error): void => void warnings.push(warning.message)
+    process.on('warning', warned)
+    closing.push(async () => process.off('warning', warned))
     for (let round = 0; round < 25; round += 1) {
       await Promise.all(Array.from({ length: 20 }, (_, index) => session(round * 20 + index)))
     }
@@ -426,6 +431,7 @@ describe('500 sessions', () => {
     expect(kept.of('session-closed')).toHaveLength(501)
     expect(kept.of('session-opened')).toHaveLength(501)
     expect(feed.isWatched).toBe(false)
+    expect(warnings).toEqual([])
   })
 })
 
