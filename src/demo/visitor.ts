@@ -78,11 +78,11 @@ export function startVisitors(options: VisitorOptions): Visitors {
     if (visit === undefined) return
     visiting = pay(visit, { targets, account, turn, signal: stopping.signal }).then(
       () =>
-        log.debug({ event: 'demo_visit', visit: visit.name, user: account.user }, 'a visitor came and went'),
+        log.debug({ event: 'demo-visit', visit: visit.name, user: account.user }, 'a visitor came and went'),
       (error: unknown) => {
         if (stopping.signal.aborted) return
         log.warn(
-          { event: 'demo_visit_failed', visit: visit.name, user: account.user, error: String(error) },
+          { event: 'demo-visit-failed', visit: visit.name, user: account.user, error: String(error) },
           'a visitor of the demo was not served as expected',
         )
       },

@@ -155,7 +155,7 @@ describe('the demo', () => {
 
   it('lets a visitor come, serves every one of them, and drains', async () => {
     const { demo, printed, logged } = await start({ visitIntervalMs: 5 })
-    const visits = () => logged.filter((line) => line.includes('"event":"demo_visit'))
+    const visits = () => logged.filter((line) => line.includes('"event":"demo-visit'))
     await until('a round of visits', () => visits().length > VISITS.length, 30_000)
     await demo.drain()
     expect(visits().filter((line) => line.includes('failed'))).toEqual([])

@@ -110,7 +110,7 @@ describe('the visitors', () => {
     await visitors.stop()
     const visits: readonly unknown[] = lines.map((line) => JSON.parse(line))
     expect(visits.slice(0, VISITS.length)).toEqual(
-      VISITS.map(({ name }) => expect.objectContaining({ event: 'demo_visit', level: 20, visit: name })),
+      VISITS.map(({ name }) => expect.objectContaining({ event: 'demo-visit', level: 20, visit: name })),
     )
     const count = lines.length
     await new Promise((resolve) => setTimeout(resolve, 60))
