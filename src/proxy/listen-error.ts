@@ -30,8 +30,8 @@ const CURES: ReadonlyMap<string, string> = new Map([
   ['EADDRINUSE', 'end that program (`ss -ltnp` names it) or choose another port with --listen'],
   [
     'EACCES',
-    'start it by a systemd socket, grant AmbientCapabilities=CAP_NET_BIND_SERVICE in its unit, or listen on 1110 ' +
-      'and redirect: `nft add rule ip nat prerouting tcp dport 110 redirect to :1110`',
+    'grant AmbientCapabilities=CAP_NET_BIND_SERVICE in its systemd unit, or listen on 1110 and ' +
+      'redirect: `nft add rule ip nat prerouting tcp dport 110 redirect to :1110`',
   ],
   ['EADDRNOTAVAIL', '`ip address` lists the addresses of this machine'],
 ])
