@@ -63,7 +63,8 @@ export interface FailureContext {
 
 const CLOCK_HINT = 'if the certificate is right, the clock of this machine is wrong'
 const RENEW_HINT = 'the operator of the server has to renew it'
-const ACCEPT_HINT = 'to trust it all the same, name its SHA-256 fingerprint under acceptCertificates'
+const ACCEPT_HINT =
+  'to trust it all the same, name its SHA-256 fingerprint with --accept-certificate or under accept-certificates'
 const CA_HINT = 'name the authority with --upstream-ca if it is a private one'
 
 /**

@@ -42,6 +42,15 @@ describe('an error of a TLS connection', () => {
     expect(digest.text).toBe('server certificate has a signature that is too weak')
   })
 
+  it.each(['DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'INVALID_PURPOSE'])(
+    '%s has a hint that names the option and the key to accept the certificate by, as users type them',
+    (code) => {
+      const { hint } = describeTlsError(opensslError(code), context)
+      expect(hint).toMatch(/--accept-certificate or under accept-certificates$/)
+      expect(hint).not.toContain('acceptCertificates')
+    },
+  )
+
   it('is one short harmless line even when nobody knows it', () => {
     for (const error of [
       new Error(`\u001b]0;x\u0007\r\n${'y'.repeat(500)}`),
