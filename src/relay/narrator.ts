@@ -33,6 +33,8 @@ export class Narrator {
   readonly #session: Session
   readonly #tell: (content: TraceContent) => void
   #secrets: Secret[] = []
+  /** Secrets of commands without a reply, by number: in a long pipeline the newest are not those quoted. */
+  readonly #unanswered = new Map<number, Secret>()
 
   /** @param tell takes each event's content; who calls it knows time and session */
   constructor(options: NarratorOptions, session: Session, tell: (content: TraceContent) => void) {
@@ -61,7 +63,9 @@ export class Narrator {
     })
     this.anomalies('client', anomalies, number)
     const secret = this.#hidesKeyword(command) ? wholeLine(wire) : command.secret
-    if (secret !== null) this.#remember(secret)
+    if (secret === null) return
+    this.#remember(secret)
+    this.#unanswered.set(number, secret)
   }
 
   saslChallenge(number: number, challenge: Secret, anomalies: readonly Anomaly[]): void {
@@ -101,7 +105,8 @@ export class Narrator {
   ): ShownStatus {
     const { number, command, givenAt } = exchange
     const text = fullText(status)
-    const repeats = source === 'server' && this.#secrets.some((secret) => repeatsSecret(text, secret))
+    const repeats = source === 'server' && this.#repeatsSecret(text, number)
+    this.#unanswered.delete(number)
     if (repeats) this.anomaly('server', 'credential-echoed', number, null)
     const code = repeats ? null : status.responseCode
     const shown = {
@@ -136,6 +141,13 @@ export class Narrator {
   /** Forgets all secrets. */
   forget(): void {
     this.#secrets = []
+    this.#unanswered.clear()
+  }
+
+  #repeatsSecret(text: string, number: number): boolean {
+    const own = this.#unanswered.get(number)
+    if (own !== undefined && repeatsSecret(text, own)) return true
+    return this.#secrets.some((secret) => repeatsSecret(text, secret))
   }
 
   #remember(secret: Secret): void {

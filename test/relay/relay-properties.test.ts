@@ -99,8 +99,8 @@ describe('whatever both sides send', () => {
         let isGiven = false
         for (const input of events) {
           const hasCanary = input.type === 'octets' && input.octets.includes(CANARY)
-          // A server can repeat only what it was told.
-          if (hasCanary && input.side === 'server' && !isGiven) continue
+          // A server can repeat only what it was told, and does so soon: not behind many other secrets.
+          if (hasCanary && input.side === 'server' && (!isGiven || secretsGiven(it) > 8)) continue
           it.feed(input)
           isGiven ||= hasCanary && it.takeToServer().includes(CANARY)
         }
@@ -185,3 +185,8 @@ describe('whatever both sides send', () => {
     )
   })
 })
+
+function secretsGiven(it: Conversation): number {
+  const hidden = it.traced('command').filter(({ shown }) => shown.includes('[redacted]'))
+  return hidden.length + it.traced('sasl-response').length
+}

@@ -763,3 +763,13 @@ describe('a client that begins with TLS on a plain listener', () => {
     expect(it.takeToServer()).toBe('\x16\r\n')
   })
 })
+
+describe('a long pipeline', () => {
+  test('keeps the secret of a command until its reply, however many come between', () => {
+    const it = Conversation.open({ limits: { errorsBeforeLogin: 100 } })
+    it.client(`PASSsesame\r\n${'XXXX other\r\n'.repeat(20)}`)
+    it.server('-ERR what is PASSsesame?\r\n')
+    it.server('-ERR what is that?\r\n')
+    expect(it.traced('reply').map(({ text }) => text)).toEqual(['[redacted]', 'what is that?'])
+  })
+})
