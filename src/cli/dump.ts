@@ -1,14 +1,12 @@
 /**
  * `postern dump`: like `postern run`, with a line of text for each command and reply instead of the log.
  */
-import { pino } from 'pino'
 import type { Feed } from '../trace/feed.js'
 import { dumpLine } from './dump-line.js'
 import type { ExitCode } from './exit-codes.js'
 import { boundedDestination, type LogStream } from './log-destination.js'
 import type { SharedOptions } from './options.js'
 import { run } from './run.js'
-import { outliveStdout } from './standard-streams.js'
 
 /**
  * Prints what passes until a signal ends it. The log goes to stderr and only from warnings up, so that stdout has
@@ -17,14 +15,7 @@ import { outliveStdout } from './standard-streams.js'
  * @returns the exit status
  */
 export function dump(options: SharedOptions): Promise<ExitCode> {
-  outliveStdout()
-  return run(options, {
-    createLog: async ({ log }) => {
-      const level = log.level === 'silent' || log.level === 'error' ? log.level : 'warn'
-      return pino({ level, base: null }, boundedDestination(process.stderr))
-    },
-    watch: (feed) => printEvents(feed, process.stdout),
-  })
+  return run(options, { log: 'stderr', watch: (feed) => printEvents(feed, process.stdout) })
 }
 
 /** Prints the events of a feed, as many lines at a time as wait. */

@@ -1,6 +1,6 @@
 /**
- * Where the log goes: JSON lines on stdout, or text on a terminal. Owns that a slow, full or closed stdout neither
- * delays nor ends a session; knows nothing of what is logged.
+ * Where the log goes: JSON lines, or text on a terminal. Owns the form of its lines, and that a slow, full or closed
+ * stdout neither delays nor ends a session; knows nothing of what is logged.
  */
 import { type DestinationStream, type Logger, pino } from 'pino'
 import type { LogLevel } from '../config/settings.js'
@@ -8,7 +8,7 @@ import { outliveStdout } from './standard-streams.js'
 
 export type { Logger }
 
-/** What a destination needs of `process.stdout`. */
+/** What a destination needs of `process.stdout` or `process.stderr`. */
 export interface LogStream {
   readonly writableLength: number
   readonly isTTY?: boolean
@@ -25,16 +25,16 @@ export const WAITING_LOG_OCTETS = 1_048_576
 /**
  * Makes the log.
  *
- * @param stdout a pipe or file receives JSON lines, a terminal receives text
+ * @param stream a pipe or file receives JSON lines, a terminal receives text
  * @param environment NO_COLOR, where it is not empty, leaves colours out (as TERM=dumb does)
  */
 export async function createLog(
   level: LogLevel,
-  stdout: LogStream = process.stdout,
+  stream: LogStream = process.stdout,
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<Logger> {
   outliveStdout()
-  const destination = boundedDestination(stdout)
+  const destination = boundedDestination(stream)
   return pino(
     {
       level,
@@ -42,7 +42,7 @@ export async function createLog(
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    stdout.isTTY === true ? await readable(destination, environment) : destination,
+    stream.isTTY === true ? await readable(destination, environment) : destination,
   )
 }
 
@@ -97,8 +97,25 @@ async function readable(
   const format = prettyFactory({
     colorize: !isColourless,
     translateTime: 'SYS:HH:MM:ss.l',
-    ignore: 'pid,hostname',
-    singleLine: true,
+    messageFormat: readableEvent,
+    hideObject: true,
   })
   return { write: (line: string) => destination.write(format(line)) }
+}
+
+const SHOWN_BY_PRETTY: ReadonlySet<string> = new Set(['level', 'time', 'event'])
+
+/** One line of the log for a person: `logged-in session=5f2c-1 user=bob tls.server=TLSv1.3`. */
+function readableEvent(line: Readonly<Record<string, unknown>>): string {
+  const fields = Object.entries(line).filter(([key]) => !SHOWN_BY_PRETTY.has(key))
+  return [String(line.event ?? ''), ...fields.flatMap(([key, value]) => readableField(key, value))].join(' ')
+}
+
+function readableField(key: string, value: unknown): readonly string[] {
+  if (value === null || value === undefined) return []
+  if (typeof value === 'object' && !Array.isArray(value)) {
+    return Object.entries(value).flatMap(([inner, part]) => readableField(`${key}.${inner}`, part))
+  }
+  const text = typeof value === 'string' ? value : JSON.stringify(value)
+  return [`${key}=${/[\s"=]/.test(text) || text === '' ? JSON.stringify(text) : text}`]
 }

@@ -6,7 +6,7 @@ import { createWriteStream, existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type LoadedConfig, loadConfig } from '../config/load.js'
 import { ConfigError } from '../config/problem.js'
-import type { ListenerSettings, Settings } from '../config/settings.js'
+import type { ListenerSettings, LogLevel, Settings } from '../config/settings.js'
 import { formatLegUrl } from '../config/url.js'
 import { type Proxy as RunningProxy, startProxy } from '../proxy/proxy.js'
 import { Recorder } from '../proxy/recorder.js'
@@ -29,15 +29,16 @@ or write a postern.yaml (see "postern config schema" and "postern run --help").
 
 /** What a command does with a run beside the run itself. */
 export interface RunFace {
-  createLog(settings: Settings): Promise<Logger>
+  /**
+   * Where the log goes. On stderr, where stdout has something else, it begins at warnings, and leaves out what a
+   * {@link note} beside it says.
+   */
+  readonly log: 'stdout' | 'stderr'
   /** Receives the feed before the first session. */
   watch(feed: Feed): void
 }
 
-const LOG_FACE: RunFace = {
-  createLog: ({ log }) => createLog(log.level),
-  watch: () => {},
-}
+const LOG_FACE: RunFace = { log: 'stdout', watch: () => {} }
 
 /**
  * Runs until a signal ends it.
@@ -68,10 +69,10 @@ export async function runOrDemo(): Promise<ExitCode> {
 async function serve(initial: Settings, checked: CheckedOptions, face: RunFace): Promise<ExitCode> {
   refuseUnsafeEnvironment(process.env)
   let settings = initial
-  const log = await face.createLog(settings)
+  const log = await createLog(logLevel(settings, face), process[face.log])
   for (const warning of warnings(settings)) {
     note(`postern: warning: ${warning}`)
-    log.warn({ event: 'start-warning', text: warning })
+    if (face.log === 'stdout') log.warn({ event: 'start-warning', text: warning })
   }
   const feed = new Feed()
   face.watch(feed)
@@ -93,7 +94,7 @@ async function serve(initial: Settings, checked: CheckedOptions, face: RunFace):
     drainMs: () => longestDrain(settings),
     announce: (line) => note(`postern: ${line}`),
     reload: async () => {
-      settings = await reload(proxy, checked, settings, log)
+      settings = await reload(proxy, checked, settings, log, face)
     },
   })
   // Signals are taken by now: whoever waits for these lines may send one as soon as they are there.
@@ -161,21 +162,26 @@ async function reload(
   checked: CheckedOptions,
   before: Settings,
   log: Logger,
+  face: RunFace,
 ): Promise<Settings> {
   try {
     const { settings } = load(checked)
     if (settings.services.length === 0) throw new UsageError('the configuration defines no service any more')
     await proxy.reload(settings)
-    log.level = settings.log.level
+    log.level = logLevel(settings, face)
     log.info({ event: 'reloaded', services: settings.services.map(({ name }) => name) })
     return settings
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error)
     const problems = error instanceof ConfigError ? error.problems : []
     note(`postern: the changed configuration is refused, the one before stays:\n${text}`)
-    log.error({ event: 'reload-refused', text, problems })
+    if (face.log === 'stdout') log.error({ event: 'reload-refused', text, problems })
     return before
   }
+}
+
+function logLevel({ log: { level } }: Settings, face: RunFace): LogLevel {
+  return face.log === 'stdout' || level === 'silent' || level === 'error' ? level : 'warn'
 }
 
 function announceAddresses(proxy: RunningProxy, settings: Settings): void {

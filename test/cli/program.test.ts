@@ -288,6 +288,46 @@ describe('a running postern', () => {
     await running.ended
   })
 
+  it.each([
+    { command: 'run', notes: 1, lines: 1 },
+    { command: 'dump', notes: 1, lines: 0 },
+  ])('says what it warns of once on stderr: $command', async ({ command, notes, lines }) => {
+    const running = start([command, '-l', 'pop3://0.0.0.0:0', '-u', 'pop3://127.0.0.1:9'])
+    await running.saw(/accepting pop3/)
+    running.signal('SIGTERM')
+    const { stdout, stderr } = await running.ended
+    expect(stderr.match(/accepts logins in the clear/g)).toHaveLength(notes)
+    expect(stdout.match(/"event":"start-warning".*accepts logins in the clear/g) ?? []).toHaveLength(lines)
+  })
+
+  it('dumps on stdout, and logs on stderr, from warnings up, in the form that the log has', async () => {
+    const file = write(
+      'dump.yaml',
+      'services: [{listen: pop3://127.0.0.1:0, upstream: pop3://127.0.0.1:9}]\n',
+    )
+    const running = start(['dump', '-c', file, '--log-level', 'trace'])
+    const [, port] = await running.saw(/accepting pop3:\/\/127\.0\.0\.1:(\d+)/)
+    // A reload takes over the level of the file, which dump raises again.
+    running.signal('SIGHUP')
+    const { connect } = await import('node:net')
+    connect(Number(port), '127.0.0.1').resume()
+    await running.saw(/\*\* closed/)
+    write('dump.yaml', 'services: nonsense\n')
+    running.signal('SIGHUP')
+    await running.saw(/the changed configuration is refused/)
+    running.signal('SIGTERM')
+    const { stdout, stderr } = await running.ended
+    expect(stdout).not.toContain('"event"')
+    const logged = stderr.split('\n').filter((line) => line.startsWith('{'))
+    expect(logged.map((line) => JSON.parse(line))).toEqual([
+      expect.objectContaining({
+        level: 'warn',
+        time: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
+        event: 'failure',
+      }),
+    ])
+  })
+
   it('records to a new file, and never over an old one', async () => {
     const file = join(directory, 'trace.jsonl')
     const options = ['run', '-l', 'pop3://127.0.0.1:0', '-u', 'pop3://127.0.0.1:9', '-w', file]
