@@ -18,7 +18,7 @@ interface DirectoryOption {
 
 interface InitOptions extends DirectoryOption {
   readonly force?: boolean
-  readonly constrainTo: readonly string[]
+  readonly constrainTo?: readonly string[]
 }
 
 interface ExportOptions extends DirectoryOption {
@@ -60,26 +60,26 @@ export function defaultAuthorityDirectory(): string {
 export function registerCa(program: Command): void {
   const ca = program
     .command('ca')
-    .description('make and show the local authority, which signs certificates for mail programs to trust')
+    .summary('make, show and export the local authority')
+    .description('The local authority, which signs certificates for mail programs to trust.')
     .addHelpText('after', CA_HELP)
 
   withDirectory(ca.command('init'))
-    .description('make the local authority')
+    .description('Makes the local authority.')
     .option('--force', 'replace the one that is there; clients must install the new one')
     .option(
       '--constrain-to <name>',
-      'domain (with all names below it) or IP address beyond which clients must not believe it; repeatable',
-      (name: string, names: readonly string[]) => [...names, name],
-      [],
+      'domain (with all names below it) or IP address beyond which clients must not believe it, can be repeated',
+      (name: string, names: readonly string[] = []) => [...names, name],
     )
     .addHelpText('after', INIT_HELP)
     .action(init)
   withDirectory(ca.command('show'))
-    .description('print the fingerprint, the validity, and how to install and remove the certificate')
+    .description('Prints the fingerprint, the validity, and how to install and remove the certificate.')
     .addHelpText('after', `\nExample:\n  $ postern ca show | head -8`)
     .action(show)
   withDirectory(ca.command('export'))
-    .description('write the certificate of the authority, without its key')
+    .description('Writes the certificate of the authority, without its key unless asked for it.')
     .addOption(
       new Option(
         '--format <format>',
@@ -95,7 +95,7 @@ export function registerCa(program: Command): void {
     .addHelpText('after', EXPORT_HELP)
     .action(exportAuthority)
   withDirectory(ca.command('leaf'))
-    .description('write a certificate and key for a server, signed by the authority')
+    .description('Writes a certificate and key for a server, signed by the authority.')
     .argument('<name...>', 'host names and IP addresses that the certificate shall carry')
     .option('--out <directory>', 'folder for the two files', '.')
     .option('--ec', 'make a P-256 key instead of RSA-2048: faster, but unknown to very old programs')
@@ -112,7 +112,7 @@ async function init(options: InitOptions): Promise<void> {
   const directory = directoryOf(options)
   const { AUTHORITY_KEY_FILE, createAuthority } = await import('../tls/authority.js')
   const authority = createAuthority(directory, {
-    constrainTo: options.constrainTo,
+    constrainTo: options.constrainTo ?? [],
     existing: options.force === true ? 'replace' : 'keep',
   })
   print(`Made a local authority in ${directory}`)

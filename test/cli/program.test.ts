@@ -3,7 +3,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Command } from 'commander'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { createProgram } from '../../src/cli/program.js'
 import { parseConfig } from '../../src/config/file.js'
 
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname
@@ -103,11 +105,25 @@ describe('postern', () => {
     ['demo', '--help'],
     ['config', '--help'],
     ['doctor', '--help'],
+    ['ca', '--help'],
   ])('explains itself with examples: %s %s', async (...arguments_) => {
     const { code, stdout, stderr } = await postern(arguments_)
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toContain('Usage: postern')
     expect(stdout).toContain('Examples:')
+  })
+
+  it('describes each command in a sentence, and shows no default that says nothing', () => {
+    const commandsOf = (command: Command): readonly Command[] => [
+      command,
+      ...command.commands.flatMap(commandsOf),
+    ]
+    const commands = commandsOf(createProgram(() => {}))
+    expect(commands.map((command) => command.name())).toContain('init')
+    for (const command of commands) {
+      expect(command.description(), command.name()).toMatch(/^[A-Z].*\.$/)
+      expect(command.helpInformation(), command.name()).not.toMatch(/default: (\[\]|true|false)/)
+    }
   })
 
   it('prints its version', async () => {
