@@ -11,14 +11,15 @@ export type Side = 'client' | 'server'
 
 /** What TLS agreed on, for a leg. */
 export interface TlsFacts {
-  /** `TLSv1.3` */
+  /** Such as `TLSv1.3`. */
   readonly protocol: string
-  /** OpenSSL's name of the cipher suite. */
+  /** OpenSSL's or the standard's name of the cipher suite. */
   readonly cipher: string
+  /** Whether an earlier session was resumed. */
   readonly resumed: boolean
-  /** Name asked for with SNI, null without. */
+  /** Name that the client asked for (SNI), made printable; null where none was sent. */
   readonly serverName: string | null
-  /** Protocol agreed on with ALPN, null without. */
+  /** Protocol agreed on by ALPN, RFC 7301; null where none was. */
   readonly alpn: string | null
 }
 

@@ -8,8 +8,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { ListenerSettings } from '../../src/config/settings.js'
 import { createAuthority, memoryAuthority } from '../../src/tls/authority.js'
 import { CertificateError } from '../../src/tls/certificate-error.js'
-import { type TlsFacts, tlsFacts } from '../../src/tls/facts.js'
+import { tlsFacts } from '../../src/tls/facts.js'
 import { ClientTls } from '../../src/tls/toward-client.js'
+import type { TlsFacts } from '../../src/trace/event.js'
 import { type IssuedCertificate, testAuthority } from '../support/certificates.js'
 
 let directory: string
