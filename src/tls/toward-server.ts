@@ -118,7 +118,9 @@ export class ServerTls {
    * @param transport a connected socket (after STLS), or null to dial the host and port of the settings
    */
   connect(transport: Duplex | null): TLSSocket {
-    const socket = connect({ ...this.connectOptions(), ...(transport === null ? {} : { socket: transport }) })
+    const options = this.connectOptions()
+    if (transport !== null) options.socket = transport
+    const socket = connect(options)
     // Node destroys an unverified connection before anybody can ask for its certificate. 'secure' precedes that
     // moment; it is undocumented, and all that is lost without it is the detail of a message.
     socket.prependOnceListener('secure', () => {
@@ -135,8 +137,11 @@ export class ServerTls {
    * @returns a fresh object; the context within is shared. `verify` must be called when 'secureConnect' comes
    */
   connectOptions(): ConnectionOptions {
+    // One copy a connection: a second would be seen in the CPU time of a login.
+    const options: ConnectionOptions = { ...this.#options }
     const session = this.#sessions.take()
-    return session === null ? { ...this.#options } : { ...this.#options, session }
+    if (session !== null) options.session = session
+    return options
   }
 
   /**

@@ -8,6 +8,7 @@ import {
 } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import { connect, createServer, type TLSSocket, type TlsOptions } from 'node:tls'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { UpstreamSettings } from '../../src/config/settings.js'
@@ -214,6 +215,14 @@ describe('the certificate of the server', () => {
       socket.on('error', () => resolve('refused'))
     })
     expect(outcome).toBe('refused')
+  })
+
+  it('sees nothing of what a caller adds to the options of another connection', () => {
+    const tls = ServerTls.create(settings(1))
+    const first = tls.connectOptions()
+    const untouched = { ...first }
+    Object.assign(first, { socket: new PassThrough(), session: Buffer.from('x'), servername: 'b.example' })
+    expect(tls.connectOptions()).toEqual(untouched)
   })
 
   it('cannot bring hostile text into a message', async () => {
