@@ -419,9 +419,10 @@ function clientTlsHint(error: Error): string | null {
   if (/UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE_UNKNOWN/.test(code)) {
     return 'the client does not trust the certificate: `postern ca show` tells how to install the authority'
   }
-  // Before the next pattern, which a wrong version number fits too.
-  if (/HTTP_REQUEST|HTTPS_PROXY_REQUEST/.test(code)) return 'the client speaks HTTP: it has the wrong port'
-  if (/WRONG_VERSION_NUMBER|PACKET_LENGTH/.test(code))
+  if (/HTTP_REQUEST|HTTPS_PROXY_REQUEST/.test(code))
+    return 'the client does not speak TLS but HTTP: it has the wrong port'
+  // Before the next pattern, which a wrong version number fits too. Node 24 names the length otherwise than Node 20.
+  if (/WRONG_VERSION_NUMBER|(PACKET|DATA)_LENGTH/.test(code))
     return 'the client does not speak TLS: it needs a pop3:// listener'
   if (/UNSUPPORTED_PROTOCOL|VERSION|NO_SHARED_CIPHER/.test(code)) {
     return 'the client speaks nothing newer than TLS 1.1: `old-tls: true` on this listener lets it in'

@@ -270,12 +270,21 @@ describe('deadlines', () => {
 
 describe('a client in the wrong place', () => {
   it.each([
-    { who: 'a browser', octets: 'GET / HTTP/1.1\r\nHost: pop\r\n\r\n', hint: /HTTP/ },
     {
-      who: 'a plain POP3 client',
-      octets: 'CAPA\r\n',
-      hint: /does not speak TLS: it needs a pop3:\/\/ listener/,
+      who: 'a browser',
+      octets: 'GET / HTTP/1.1\r\nHost: pop\r\n\r\n',
+      hint: 'the client does not speak TLS but HTTP: it has the wrong port',
     },
+    {
+      who: 'a browser that takes it for its proxy',
+      octets: 'CONNECT pop:443 HTTP/1.1\r\n\r\n',
+      hint: 'the client does not speak TLS but HTTP: it has the wrong port',
+    },
+    ...['CAPA', 'USER bob', 'QUIT', ''].map((command) => ({
+      who: `a plain POP3 client that begins with "${command}"`,
+      octets: `${command}\r\n`.padEnd(6, '\r\n'),
+      hint: 'the client does not speak TLS: it needs a pop3:// listener',
+    })),
   ])(
     'on a POP3S port, $who is logged with what to do, and others are served on',
     async ({ octets, hint }) => {
@@ -286,13 +295,25 @@ describe('a client in the wrong place', () => {
       await client.rest()
       await until('the session to be over', () => proxy.sessions === 0)
       expect(kept.of('failure')).toMatchObject([
-        { level: 40, code: 'POSTERN_CLIENT_TLS', leg: 'client', hint: expect.stringMatching(hint) },
+        { level: 40, code: 'POSTERN_CLIENT_TLS', leg: 'client', hint },
       ])
       expect(server.connections).toHaveLength(0)
       const next = await connectClient({ port: port(), security: 'tls', ca: bench.ca })
       expect(next.greeting).toMatch(/^\+OK/)
     },
   )
+
+  it('that speaks old TLS only is told from one that speaks none', async () => {
+    const server = await recordingServer(() => null)
+    const { kept, port, proxy } = await proxyBefore(server.port, { listen: ['tls'] })
+    const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT:@SECLEVEL=0' } as const
+    const client = connectTls({ port: port(), host: '127.0.0.1', ca: bench.ca, ...old })
+    await new Promise((resolve) => client.on('error', resolve))
+    await until('the session to be over', () => proxy.sessions === 0)
+    expect(kept.of('failure')).toMatchObject([
+      { code: 'POSTERN_CLIENT_TLS', leg: 'client', hint: expect.stringContaining('`old-tls: true`') },
+    ])
+  })
 
   it('that leaves within the handshake is over at once, and no failure', async () => {
     const server = await recordingServer(() => null)
