@@ -35,6 +35,7 @@ const Recorded = z.object({
       listener: z.string(),
       subject: z.string(),
       cost: z.number().nullable(),
+      cpuSeconds: z.number().nullable(),
       rate: z.number().nullable(),
       octets: z.number(),
       sessions: z.number(),
@@ -73,9 +74,14 @@ describe.skipIf(process.platform !== 'linux')('the bench', () => {
     expect(shapes.sort()).toEqual(expected.sort())
     for (const one of measurements) {
       if (one.row !== 'latency') expect(one.rate).toBeGreaterThan(0)
-      if (one.subject === 'pipe' || one.row === 'latency') expect(one.cost).toBeGreaterThan(0)
-      else expect(one.cost).toBeNull()
+      if (one.row === 'latency') expect(one.cost).toBeGreaterThan(0)
+      else if (one.subject === 'direct') expect([one.cost, one.cpuSeconds]).toEqual([null, null])
+      else expect(one.cost! > 0).toBe(one.cpuSeconds! > 0)
     }
+    // A quick measurement may lie between two of the ticks that CPU time is counted in; all together never do.
+    const ofPipe = measurements.filter(({ subject }) => subject === 'pipe')
+    const cpuSeconds = ofPipe.reduce((sum, one) => sum + (one.cpuSeconds ?? 0), 0)
+    expect(cpuSeconds).toBeGreaterThan(0)
     expect(stdout).toMatch(/^\| pipe \| \d/m)
   })
 })
