@@ -58,11 +58,19 @@ function userIn(mechanism: string, step: number, text: string): string | null {
   return null
 }
 
-const GLUED_VERB = /(?:pass|apop|auth|rpop)(.+)$/i
+// A verb glued to its password, as in PASSsesame, is a secret whole; a server may tell the two apart.
+const GLUED_VERB = /^(?:pass|apop|auth|rpop)\s*(.+)$/is
+
+/** Shorter parts of a secret stand in any text by chance. */
+const MINIMUM_PART_OCTETS = 3
+/** A pass phrase has words such as "has" and "have" in it, which servers write too. */
+const MINIMUM_WORD_OCTETS = 5
+
+const LETTER_OR_DIGIT = /[\p{L}\p{N}]/u
 
 /**
- * Tells whether a text repeats a secret: as it stood on the wire, or a part of it decoded from base64. Servers
- * write `-ERR unknown command: PAS hunter2`.
+ * Tells whether a text repeats a secret: whole, one longer word of several, or a part of it decoded from base64.
+ * Servers write `-ERR unknown command: PAS hunter2`.
  *
  * @param text Latin-1 text of a reply, or text that was decoded as UTF-8 since
  */
@@ -71,16 +79,32 @@ export function repeatsSecret(text: string, secret: Secret): boolean {
   const raw = octets.toString('latin1').trim()
   if (raw === '') return false
   if (text.includes(raw) || text.includes(octets.toString('utf8').trim())) return true
-  for (const word of raw.split(/\s+/)) {
-    // A verb glued to its password, as in PASSsesame, is a secret whole; a server may tell the two apart.
-    const glued = GLUED_VERB.exec(word)?.[1] ?? word
-    if (glued.length >= 3 && text.includes(glued)) return true
-  }
+  const rest = GLUED_VERB.exec(raw)?.[1] ?? ''
+  if (rest.length >= MINIMUM_PART_OCTETS && standsIn(text, rest)) return true
+  if (repeatsWord(text, raw)) return true
   if (raw.length < 4 || !isBase64Line(octets, 0, octets.length)) return false
   const decoded = Buffer.from(raw, 'base64')
   for (const encoding of ['utf8', 'latin1'] as const) {
     for (const part of decoded.toString(encoding).split(/[\0\u0001,]/))
-      if (part.length >= 3 && text.includes(part)) return true
+      if (part.length >= MINIMUM_PART_OCTETS && text.includes(part)) return true
+  }
+  return false
+}
+
+function repeatsWord(text: string, raw: string): boolean {
+  const words = raw.split(/\s+/)
+  if (words.length === 1) return false
+  return words
+    .flatMap((word) => [word, GLUED_VERB.exec(word)?.[1] ?? ''])
+    .some((word) => word.length >= MINIMUM_WORD_OCTETS && standsIn(text, word))
+}
+
+/** Whether a text has these words as words of their own, not within longer ones. */
+function standsIn(text: string, words: string): boolean {
+  for (let at = text.indexOf(words); at >= 0; at = text.indexOf(words, at + 1)) {
+    const neighbours =
+      text.slice(Math.max(0, at - 1), at) + text.slice(at + words.length, at + words.length + 1)
+    if (!LETTER_OR_DIGIT.test(neighbours)) return true
   }
   return false
 }

@@ -4,7 +4,7 @@
  * about what is sent.
  */
 import type { Anomaly } from '../pop3/anomaly.js'
-import { type Command, showCommand } from '../pop3/command.js'
+import { type Command, hidesKeyword, showCommand } from '../pop3/command.js'
 import type { StatusLine } from '../pop3/reply-decoder.js'
 import { repeatsSecret } from '../pop3/sasl.js'
 import { REDACTED, Secret } from '../pop3/secret.js'
@@ -18,6 +18,8 @@ const SECRETS_REMEMBERED = 8
 /** RFC 2449 §8 sets no bound; the longest registered response code has 11 octets. */
 const RESPONSE_CODE_CODE_POINTS = 40
 const USER_CODE_POINTS = 320
+/** A shorter one stands in any text by chance. */
+const MINIMUM_KEYWORD_OCTETS = 3
 const CR = 0x0d
 
 /** What a person may be shown. */
@@ -32,9 +34,9 @@ export class Narrator {
   readonly #options: NarratorOptions
   readonly #session: Session
   readonly #tell: (content: TraceContent) => void
-  #secrets: Secret[] = []
+  #secrets: (readonly Secret[])[] = []
   /** Secrets of commands without a reply, by number: in a long pipeline the newest are not those quoted. */
-  readonly #unanswered = new Map<number, Secret>()
+  readonly #unanswered = new Map<number, readonly Secret[]>()
 
   /** @param tell takes each event's content; who calls it knows time and session */
   constructor(options: NarratorOptions, session: Session, tell: (content: TraceContent) => void) {
@@ -62,10 +64,10 @@ export class Narrator {
       octets: wire.length,
     })
     this.anomalies('client', anomalies, number)
-    const secret = this.#hidesKeyword(command) ? wholeLine(wire) : command.secret
-    if (secret === null) return
-    this.#remember(secret)
-    this.#unanswered.set(number, secret)
+    const secrets = this.#secretsOf(command, wire)
+    if (secrets.length === 0) return
+    this.#remember(secrets)
+    this.#unanswered.set(number, secrets)
   }
 
   saslChallenge(number: number, challenge: Secret, anomalies: readonly Anomaly[]): void {
@@ -82,7 +84,7 @@ export class Narrator {
   ): void {
     this.#tell({ type: 'sasl-response', number, octets: wire.length, cancels })
     this.anomalies('client', anomalies, number)
-    if (!cancels) this.#remember(response)
+    if (!cancels) this.#remember([response])
   }
 
   greeting(status: StatusLine, afterMs: number, anomalies: readonly Anomaly[]): void {
@@ -145,13 +147,22 @@ export class Narrator {
   }
 
   #repeatsSecret(text: string, number: number): boolean {
-    const own = this.#unanswered.get(number)
-    if (own !== undefined && repeatsSecret(text, own)) return true
-    return this.#secrets.some((secret) => repeatsSecret(text, secret))
+    const repeats = (secrets: readonly Secret[]): boolean =>
+      secrets.some((secret) => repeatsSecret(text, secret))
+    return repeats(this.#unanswered.get(number) ?? []) || this.#secrets.some(repeats)
   }
 
-  #remember(secret: Secret): void {
-    this.#secrets.push(secret)
+  #secretsOf(command: Command, wire: Buffer): readonly Secret[] {
+    const { secret } = command
+    const isKeywordSecret = this.#hidesKeyword(command) || (secret !== null && hidesKeyword(command))
+    if (!isKeywordSecret) return secret === null ? [] : [secret]
+    const keyword = firstWord(wire)
+    // Servers quote an unknown keyword by itself, short as it may be.
+    return [wholeLine(wire), ...(keyword.octets < MINIMUM_KEYWORD_OCTETS ? [] : [keyword])]
+  }
+
+  #remember(secrets: readonly Secret[]): void {
+    this.#secrets.push(secrets)
     if (this.#secrets.length > SECRETS_REMEMBERED) this.#secrets.shift()
   }
 
@@ -182,6 +193,11 @@ export interface ShownStatus {
 function wholeLine(wire: Buffer): Secret {
   const end = wire.length - (wire[wire.length - 2] === CR ? 2 : 1)
   return new Secret(wire.subarray(0, end))
+}
+
+function firstWord(wire: Buffer): Secret {
+  const words = wire.toString('latin1').trimStart()
+  return new Secret(Buffer.from(words.slice(0, words.search(/\s|$/)), 'latin1'))
 }
 
 function fullText(status: Pick<StatusLine, 'responseCode' | 'text'>): string {

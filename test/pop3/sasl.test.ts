@@ -109,6 +109,34 @@ describe('repeatsSecret', () => {
     expect(repeats('j\xc3\xbcrgen is wrong', 'j\xc3\xbcrgen')).toBe(true)
   })
 
+  it('takes no common word for a word of a pass phrase', () => {
+    // The demo's piet: "has" was found in what the server says after every login.
+    const phrase = 'the sexton has it'
+    expect(repeats('maildrop has 42 messages', phrase)).toBe(false)
+    expect(repeats('the maildrop has it', phrase)).toBe(false)
+    expect(repeats('no such command: sexton', phrase)).toBe(true)
+    expect(repeats('no such command: "sexton"', phrase)).toBe(true)
+    expect(repeats('sextons and undersextons', phrase)).toBe(false)
+    expect(repeats('undersexton, sexton', phrase)).toBe(true)
+    expect(repeats('what is thesexton hasitthe sexton has itx?', phrase)).toBe(true)
+  })
+
+  it('compares a secret of one word whole, however short, and within longer words', () => {
+    expect(repeats('what is cat?', 'cat')).toBe(true)
+    expect(repeats('concatenated', 'cat')).toBe(true)
+    expect(repeats('no', 'o')).toBe(true)
+  })
+
+  it('finds what is glued to a verb, with the verb and without', () => {
+    expect(repeats('unknown command PASSsesame', 'PASSsesame')).toBe(true)
+    expect(repeats('unknown command PASS, argument sesame', 'PASSsesame')).toBe(true)
+    expect(repeats('what is key?', 'passkey')).toBe(true)
+    expect(repeats('no key.', 'PASSke')).toBe(false)
+    expect(repeats('bad argument: the sexton has it', 'PASSthe sexton has it')).toBe(true)
+    expect(repeats('bad argument: sesame', 'PASSsesame and more')).toBe(true)
+    expect(repeats('bad keyword', 'password of mine')).toBe(false)
+  })
+
   it('finds what base64 hides', () => {
     expect(
       repeats('login failed for alice with hunter2', Buffer.from('\0alice\0hunter2').toString('base64')),

@@ -627,6 +627,16 @@ describe('secrets', () => {
     expect(it.anomalies()).toContain('credential-echoed')
   })
 
+  test('of several common words are not taken for repeated by a reply that has some of them', () => {
+    const it = Conversation.open()
+    it.client('USER piet\r\n')
+    it.server('+OK\r\n')
+    it.client('PASS the sexton has it\r\n')
+    it.server('+OK maildrop has 42 messages\r\n')
+    expect(it.traced('reply').at(-1)).toMatchObject({ verb: 'PASS', text: 'maildrop has 42 messages' })
+    expect(it.anomalies()).not.toContain('credential-echoed')
+  })
+
   test('user names are redacted where they are not to be shown', () => {
     const it = Conversation.loggedIn({ showsUserNames: false })
     it.client('QUIT\r\n')
@@ -644,6 +654,14 @@ describe('an unknown verb before the login', () => {
     it.server(`-ERR unknown command ${keyword}\r\n`)
     expect(it.takeToClient()).toBe(`-ERR unknown command ${keyword}\r\n`)
     expect(JSON.stringify(it.traces)).not.toContain(keyword)
+    expect(it.anomalies()).toContain('credential-echoed')
+  })
+
+  test('of three letters is found where it is quoted, whatever followed it', () => {
+    const it = Conversation.open()
+    it.client('Zij the sexton has it\r\n')
+    it.server('-ERR unknown command "Zij"\r\n')
+    expect(JSON.stringify(it.traces)).not.toContain('Zij')
     expect(it.anomalies()).toContain('credential-echoed')
   })
 
