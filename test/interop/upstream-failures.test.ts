@@ -13,7 +13,7 @@ import { connectClient, dial, logIn } from '../support/pop3-client.js'
 import { type Postern, startConfiguredPostern } from '../support/postern-process.js'
 import { realThing } from '../support/real.js'
 import { type RecordingServerOptions, startRecordingServer } from '../support/recording-server.js'
-import { freePorts, run, type TemporaryDirectory, temporaryDirectory } from '../support/tools.js'
+import { freePorts, run, type TemporaryDirectory, temporaryDirectory, until } from '../support/tools.js'
 
 const USER = 'adelheid'
 const PASSWORD = 'correct-horse-battery'
@@ -83,7 +83,7 @@ async function expectRefusal(upstream: string, says: RegExp): Promise<void> {
       expect(curl.status).toBeGreaterThan(0)
       expect(curl.stdout.toString()).toBe('')
     }
-    expect(postern.printed()).toMatch(says)
+    await until('the log to tell it too', () => says.test(postern.printed()))
     expect(postern.printed()).not.toContain(PASSWORD)
   })
 }

@@ -82,7 +82,7 @@ function ticksOf(running: ChildProcess | null): number {
 
 describe.skipIf(process.platform !== 'linux')('with descriptors for few sessions', () => {
   it.each([
-    [64, 1],
+    [128, 32],
     [100, 18],
   ])('%i: 200 clients neither end the process nor keep it busy, and some are served', async (files, fit) => {
     const port = await startUnder(`ulimit -n ${files}`)
