@@ -13,6 +13,21 @@ describe('src', () => {
     expect(faultsIn(table, filesBelow(SOURCES), importsBelow(SOURCES))).toEqual([])
   })
 
+  it('has the modules that the tree in src/README.md shows, and no others', () => {
+    const tree = /<!-- tree -->([^]*)<!-- \/tree -->/.exec(readFileSync(README, 'utf8'))?.[1] ?? ''
+    const shown: string[] = []
+    let folder = ''
+    for (const line of tree.split('\n')) {
+      const [, name, modules = ''] = /^[├└]── (\S+) *(.*)$/.exec(line) ?? []
+      if (name !== undefined) folder = name
+      const words = name === undefined ? (/^│ +(.*)$/.exec(line)?.[1] ?? '') : modules
+      for (const word of words.split(' ')) if (word !== '') shown.push(`${folder}/${word}.ts`)
+      if (name !== undefined && modules === '') shown.push(`${name}.ts`)
+    }
+    const there = filesBelow(SOURCES).filter((file) => file.endsWith('.ts'))
+    expect(shown.sort()).toEqual([...there].sort())
+  })
+
   it('is found at all: the codec imports from node and from itself', () => {
     const specifiers = importsBelow(SOURCES)
       .filter(({ file }) => file.startsWith('pop3/'))
