@@ -14,7 +14,7 @@ describe('src', () => {
   })
 
   it('has the modules that the tree in src/README.md shows, and no others', () => {
-    const tree = /<!-- tree -->([^]*)<!-- \/tree -->/.exec(readFileSync(README, 'utf8'))?.[1] ?? ''
+    const tree = /<!-- tree -->([\s\S]*?)<!-- \/tree -->/.exec(readFileSync(README, 'utf8'))?.[1] ?? ''
     const shown: string[] = []
     let folder = ''
     for (const line of tree.split('\n')) {
