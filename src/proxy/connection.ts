@@ -46,6 +46,7 @@ export class Connection {
   readonly #relay: Relay
   #client: net.Socket
   #server: net.Socket | null = null
+  #clientIsSecure = false
   #clientGone = false
   #serverGone = true
   /** Since when a side takes no octets; 0 where it does. */
@@ -69,8 +70,6 @@ export class Connection {
   get isInHandshake(): boolean {
     return this.#client instanceof tls.TLSSocket && !this.#clientIsSecure
   }
-
-  #clientIsSecure = false
 
   /** Looks at the deadlines; called for every connection a few times a second. */
   tick(now: number): void {
@@ -233,6 +232,7 @@ export class Connection {
       })
       if (onKeyLog !== null) socket.on('keylog', onKeyLog)
       this.#client = socket
+      this.#clientFullSince = 0
     }
     // TLS takes the connection over once the +OK to STLS has left.
     if (plain.writableLength === 0) wrap()
@@ -288,6 +288,7 @@ export class Connection {
     })
     const socket = serverTls.connect(plain)
     this.#server = socket
+    this.#serverFullSince = 0
     const failed = (error: Error): void => this.#serverFailed(failureOf(serverTls.explain(error, socket)))
     socket.on('error', failed)
     socket.once('secureConnect', () => {
