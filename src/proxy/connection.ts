@@ -29,7 +29,7 @@ export interface ConnectionOptions {
   readonly onKeyLog: ((line: Buffer) => void) | null
 }
 
-/** How long a side may take to close after its last octet was written. */
+/** How long a side may take to close after its last octet has left. */
 const LINGER_MS = 10_000
 const NOTHING = Buffer.alloc(0)
 
@@ -53,6 +53,8 @@ export class Connection {
   #clientFullSince = 0
   #serverFullSince = 0
   #endedAt = 0
+  /** Octets that the client had not taken at the last look after the end. */
+  #lingering = 0
 
   constructor(client: net.Socket, options: ConnectionOptions) {
     this.#client = client
@@ -74,7 +76,7 @@ export class Connection {
   /** Looks at the deadlines; called for every connection a few times a second. */
   tick(now: number): void {
     if (this.#endedAt > 0) {
-      if (now - this.#endedAt > LINGER_MS) this.destroy()
+      this.#linger(now)
       return
     }
     const stallMs = this.#options.relay.limits.writeStallMs
@@ -166,6 +168,17 @@ export class Connection {
     flow(this.#client, this.#serverFullSince === 0 && this.#relay.wantsOctets('client'))
     if (this.#server !== null)
       flow(this.#server, this.#clientFullSince === 0 && this.#relay.wantsOctets('server'))
+  }
+
+  /** The last octets of a session may go to a slow reader: as long as some leave, nobody is cut off. */
+  #linger(now: number): void {
+    const waiting = this.#client.writableLength
+    if (waiting !== this.#lingering) {
+      this.#lingering = waiting
+      this.#endedAt = now
+    }
+    const limit = waiting > 0 ? this.#options.relay.limits.writeStallMs : LINGER_MS
+    if (now - this.#endedAt > limit) this.destroy()
   }
 
   #stalled(side: Side): void {

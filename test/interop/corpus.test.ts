@@ -55,6 +55,11 @@ const posterns = new Map<ListenerScheme, Postern>()
 /**
  * Fetches every message in one session, all commands in one write.
  *
+ * Quirk: within TLS, Dovecot 2.3 may drop its last octets where QUIT is in that write too, since its login process
+ * ends before it has passed them on (seen straight from Dovecot, twice in 260 sessions on a busy machine). So QUIT
+ * comes when everything has arrived.
+ *
+ * @param octets how many the replies have together
  * @returns everything that was received behind the login, octet for octet, to the end of the connection
  */
 async function fetchAll(
@@ -62,11 +67,14 @@ async function fetchAll(
   security: ClientSecurity,
   account: Account,
   messages: number,
+  octets: number,
 ): Promise<Buffer> {
   const { client } = await connectClient({ port, security, ca: authority.cert })
   await logIn(client, account)
-  client.write(`${Array.from({ length: messages }, (_, index) => `RETR ${index + 1}\r\n`).join('')}QUIT\r\n`)
-  return await client.rest()
+  client.write(Array.from({ length: messages }, (_, index) => `RETR ${index + 1}\r\n`).join(''))
+  const replies = await client.octets(octets)
+  client.write('QUIT\r\n')
+  return Buffer.concat([replies, await client.rest()])
 }
 
 /** Says where two streams part, since a diff of megabytes says nothing. */
@@ -118,13 +126,14 @@ describe.skipIf(!realThing('dovecot'))('every mail on every pair of legs', () =>
 
   async function compareEverywhere(mails: readonly Buffer[]): Promise<void> {
     const account = dovecot.openAccount(mails)
-    const direct = await fetchAll(dovecot.plainPort, 'plain', account, mails.length)
-    const expected = Buffer.from(`${mails.map(asSent).join('')}+OK Logging out.\r\n`, 'latin1')
+    const replies = mails.map(asSent).join('')
+    const expected = Buffer.from(`${replies}+OK Logging out.\r\n`, 'latin1')
+    const direct = await fetchAll(dovecot.plainPort, 'plain', account, mails.length, replies.length)
     expect(firstDifference(direct, expected), 'straight from Dovecot').toBe('none')
     for (const scheme of SERVER_LEGS) {
       for (const { security, listener } of CLIENT_LEGS) {
         const port = posterns.get(scheme)!.port(listener)
-        const through = await fetchAll(port, security, account, mails.length)
+        const through = await fetchAll(port, security, account, mails.length, replies.length)
         expect(firstDifference(through, direct), `client ${security}, server ${scheme}`).toBe('none')
       }
     }

@@ -72,6 +72,12 @@ export class Pop3Client {
     return this.#take(end + TERMINATION.length)
   }
 
+  /** Resolves to the next `count` octets, or to fewer where the connection ends before. */
+  async octets(count: number, limitMs = 30_000): Promise<Buffer> {
+    await this.#until(`${count} octets`, () => this.#arrived() >= count || this.#ended, limitMs)
+    return this.#take(count)
+  }
+
   /** Resolves to all that still arrives, once the other side has closed or reset the connection. */
   async rest(limitMs = 30_000): Promise<Buffer> {
     await this.#until('the end of the connection', () => this.#ended, limitMs)
@@ -122,6 +128,10 @@ export class Pop3Client {
     const received = this.#joined()
     this.#received = received.subarray(octets)
     return received.subarray(0, octets)
+  }
+
+  #arrived(): number {
+    return this.#chunks.reduce((sum, { length }) => sum + length, this.#received.length)
   }
 
   /** Joined only when looked at: a large message in small TLS records would be copied once a record otherwise. */
