@@ -12,6 +12,7 @@ import type { ClientTls } from '../tls/toward-client.js'
 import type { ServerTls } from '../tls/toward-server.js'
 import type { Failure, Side, TraceEvent } from '../trace/event.js'
 import { describeSocketError } from './socket-error.js'
+import { octetsRead } from './young-collection.js'
 
 /** What a connection needs to know and whom it tells. */
 export interface ConnectionOptions {
@@ -345,6 +346,7 @@ export class Connection {
   // Both.
 
   #octets(side: Side, octets: Buffer): void {
+    octetsRead(octets.length)
     if (this.#endedAt > 0) return
     this.#feed({ type: 'octets', side, octets })
   }

@@ -8,7 +8,7 @@ const FINGERPRINT = '0123456789abcdef'.repeat(4)
 
 describe('checkOptions', () => {
   it('says nothing where nothing is given', () => {
-    expect(checkOptions({ stls: true }, '/work')).toEqual({
+    expect(checkOptions({ stls: true }, '/etc/office')).toEqual({
       file: null,
       commandLine: NO_COMMAND_LINE_SETTINGS,
     })
@@ -31,23 +31,23 @@ describe('checkOptions', () => {
       config: 'postern.yaml',
       logLevel: 'debug',
     }
-    expect(checkOptions(options, '/work')).toEqual({
-      file: '/work/postern.yaml',
+    expect(checkOptions(options, '/etc/office')).toEqual({
+      file: '/etc/office/postern.yaml',
       commandLine: {
         listen: [
           { security: 'plain', host: '127.0.0.1', port: 1110 },
           { security: 'tls', host: '::', port: 995 },
         ],
         upstream: { security: 'tls', host: 'pop.example.org', port: 995 },
-        upstreamCaFile: '/work/ca.pem',
+        upstreamCaFile: '/etc/office/ca.pem',
         upstreamName: 'mail.example.org',
         pins: [PIN],
         acceptCertificates: [FINGERPRINT],
-        certificate: { certFile: '/work/a.pem', keyFile: '/b.pem' },
+        certificate: { certFile: '/etc/office/a.pem', keyFile: '/b.pem' },
         offerStls: false,
         oldTls: true,
-        authorityDirectory: '/work/ca',
-        writeFile: '/work/x.jsonl',
+        authorityDirectory: '/etc/office/ca',
+        writeFile: '/etc/office/x.jsonl',
         logLevel: 'debug',
       },
     })
@@ -66,17 +66,19 @@ describe('checkOptions', () => {
     [{ logLevel: 'wran' }, /^--log-level: found "wran", expected one of silent, .* \(did you mean warn\?\)/],
   ]
   it.each(mistakes)('names what is wrong with %j', (options, message) => {
-    expect(() => checkOptions(options, '/work')).toThrow(UsageError)
-    expect(() => checkOptions(options, '/work')).toThrow(message)
+    expect(() => checkOptions(options, '/etc/office')).toThrow(UsageError)
+    expect(() => checkOptions(options, '/etc/office')).toThrow(message)
   })
 
   it('names every mistake at once', () => {
-    expect(() => checkOptions({ listen: ['x', 'y'], pin: ['z'] }, '/work')).toThrow(/"x".*\n.*"y".*\n.*"z"/)
+    expect(() => checkOptions({ listen: ['x', 'y'], pin: ['z'] }, '/etc/office')).toThrow(
+      /"x".*\n.*"y".*\n.*"z"/,
+    )
   })
 
   it('never repeats a password', () => {
     const options = { upstream: 'pop3s://me:hunter2@h' }
-    expect(() => checkOptions(options, '/work')).toThrow('credentials do not belong into it')
-    expect(() => checkOptions(options, '/work')).not.toThrow('hunter2')
+    expect(() => checkOptions(options, '/etc/office')).toThrow('credentials do not belong into it')
+    expect(() => checkOptions(options, '/etc/office')).not.toThrow('hunter2')
   })
 })
