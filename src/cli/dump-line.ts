@@ -46,6 +46,14 @@ function dumpContent(content: TraceContent): string {
       return `** logged in${by(content.user, content.mechanism)}`
     case 'login-refused':
       return `** login refused${by(content.user, content.mechanism)}`
+    case 'command-replaced':
+      return `P> ${content.shown}`
+    case 'content':
+      return `<S [content, ${content.wire.length} octets]`
+    case 'held':
+      return `** ${content.kind} held by ${content.breakpoint}`
+    case 'released':
+      return `** ${content.kind} ${content.verdict} after ${milliseconds(content.afterMs)}`
     case 'anomaly':
       return `** anomaly of the ${content.side}: ${content.anomaly}${content.octets === null ? '' : ` (${content.octets} octets)`}`
     case 'failure':

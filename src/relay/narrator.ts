@@ -62,6 +62,8 @@ export class Narrator {
       verb: command.verb,
       shown: this.#show(command),
       octets: wire.length,
+      origin: 'client',
+      wire: null,
     })
     this.anomalies('client', anomalies, number)
     const secrets = this.#secretsOf(command, wire)
@@ -124,6 +126,7 @@ export class Narrator {
       indicator,
       ...shown,
       afterMs: now - givenAt,
+      wire: null,
     })
     return shown
   }

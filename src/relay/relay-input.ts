@@ -3,6 +3,7 @@
  * the relay asks for in return. Types only.
  */
 import type { Failure, Side, TlsFacts, TraceEvent } from '../trace/event.js'
+import type { HeldItem, HoldAnswer } from './interception.js'
 
 /** What happened at the edge. */
 export type RelayInput =
@@ -23,6 +24,10 @@ export type RelayInput =
   | { readonly type: 'clock' }
   /** The process wants to end: finish what is within a reply. */
   | { readonly type: 'drain' }
+  /** A person decided about a held item. Without effect where it went on already. */
+  | { readonly type: 'verdict'; readonly hold: string; readonly answer: HoldAnswer }
+  /** A person sends a command of their own. `line` without its line end; `id` comes back in `send-answered`. */
+  | { readonly type: 'send'; readonly id: string; readonly line: Buffer }
 
 /** What the edge is to do, in order. */
 export type RelayEffect =
@@ -36,3 +41,9 @@ export type RelayEffect =
   /** Drop the side's connection at once, unwritten octets with it. */
   | { readonly type: 'destroy'; readonly side: Side }
   | { readonly type: 'trace'; readonly event: TraceEvent }
+  /** An item is held from now on; the edge keeps it for whoever looks. */
+  | { readonly type: 'hold'; readonly item: HeldItem }
+  /** The item is held no longer. */
+  | { readonly type: 'unhold'; readonly hold: string }
+  /** A watcher's command was taken (`problem` null), or was not, and why. */
+  | { readonly type: 'send-answered'; readonly id: string; readonly problem: string | null }

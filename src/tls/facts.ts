@@ -15,5 +15,6 @@ export function tlsFacts(socket: TLSSocket): TlsFacts {
     resumed: socket.isSessionReused(),
     serverName: typeof serverName === 'string' && serverName !== '' ? printable(serverName, 253) : null,
     alpn: typeof alpn === 'string' && alpn !== '' ? printable(alpn) : null,
+    certificate: null,
   }
 }

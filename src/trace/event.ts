@@ -9,6 +9,24 @@ export const TRACE_VERSION = 1
 
 export type Side = 'client' | 'server'
 
+/** Who gave a command: the client, or a person who watches (its reply never reaches the client). */
+export type Origin = 'client' | 'watcher'
+
+/** The leaf certificate that a side of a TLS leg showed. All texts are harmless. */
+export interface CertificateFacts {
+  /** Common name or first alternative name. */
+  readonly subject: string
+  readonly issuer: string
+  /** Alternative names, `DNS:` and `IP:` prefixes left out; at most 16. */
+  readonly names: readonly string[]
+  /** ISO 8601. */
+  readonly notBefore: string
+  /** ISO 8601. */
+  readonly notAfter: string
+  /** SHA-256, upper-case hexadecimal pairs with colons. */
+  readonly fingerprint256: string
+}
+
 /** What TLS agreed on, for a leg. */
 export interface TlsFacts {
   /** Such as `TLSv1.3`. */
@@ -21,6 +39,8 @@ export interface TlsFacts {
   readonly serverName: string | null
   /** Protocol agreed on by ALPN, RFC 7301; null where none was. */
   readonly alpn: string | null
+  /** What the server showed, or postern toward the client; null where nobody watched the handshake. */
+  readonly certificate: CertificateFacts | null
 }
 
 /** Octets each way, as they crossed the sockets' inner side (without TLS). */
@@ -87,7 +107,17 @@ export interface Failure {
   readonly hint: string | null
 }
 
-/** What happened. `number` counts the client's commands from 1; 0 stands for what no command asked for. */
+/** What can be held at a breakpoint: a command, a status line without content, or a whole message. */
+export type HeldKind = 'command' | 'reply' | 'message'
+
+/** How a held item went on. */
+export type Verdict = 'released' | 'edited' | 'answered' | 'dropped' | 'timed-out' | 'session-ended'
+
+/**
+ * What happened. `number` counts the commands of a session from 1, those of a watcher among them; 0 stands for what
+ * no command asked for. A `wire` is null where the octets are `shown` (or indicator and text) with CRLF, where they
+ * hold a credential, and where nobody watched.
+ */
 export type TraceContent =
   | {
       readonly type: 'session-opened'
@@ -111,6 +141,17 @@ export type TraceContent =
       /** The command as a person may see it, credentials redacted. */
       readonly shown: string
       readonly octets: number
+      readonly origin: Origin
+      readonly wire: Buffer | null
+    }
+  /** What went to the server instead of the client's command, after a person or a rule changed it. */
+  | {
+      readonly type: 'command-replaced'
+      readonly number: number
+      readonly verb: string
+      readonly shown: string
+      readonly octets: number
+      readonly wire: Buffer | null
     }
   | { readonly type: 'sasl-challenge'; readonly number: number; readonly octets: number }
   | {
@@ -130,6 +171,18 @@ export type TraceContent =
       readonly text: string
       /** Milliseconds from the command to its status line. */
       readonly afterMs: number
+      readonly wire: Buffer | null
+    }
+  /**
+   * A piece of a multi-line response as it is on the wire: byte-stuffed, without the termination octet line. Only
+   * where a watcher asked for it, see Attention. `postern` is what the client got in place of the server's.
+   */
+  | {
+      readonly type: 'content'
+      readonly number: number
+      readonly verb: string
+      readonly source: 'server' | 'postern'
+      readonly wire: Buffer
     }
   | {
       readonly type: 'content-end'
@@ -156,6 +209,25 @@ export type TraceContent =
       /** Octets concerned, where a count says something. */
       readonly octets: number | null
     }
+  | {
+      readonly type: 'held'
+      /** Names the hold within the process. */
+      readonly hold: string
+      readonly number: number
+      readonly kind: HeldKind
+      /** The filter that caught it. */
+      readonly breakpoint: string
+      /** When it goes on by itself, milliseconds since the epoch. */
+      readonly releaseAt: number
+    }
+  | {
+      readonly type: 'released'
+      readonly hold: string
+      readonly number: number
+      readonly kind: HeldKind
+      readonly verdict: Verdict
+      readonly afterMs: number
+    }
   | { readonly type: 'failure'; readonly side: Side; readonly failure: Failure }
   | {
       readonly type: 'session-closed'
@@ -168,6 +240,20 @@ export type TraceContent =
       readonly octets: OctetCounts
       readonly durationMs: number
     }
+
+/**
+ * What observers ask a session to tell beyond its plain events. Shared by all sessions of a process and changed while
+ * they run, as watchers come and go.
+ */
+export interface Attention {
+  /** Anybody takes events at all: `wire` and `certificate` are filled in, content of listings is told. */
+  readonly isWatched: boolean
+  /** Octets of each message (RETR, TOP) that are told as `content`; 0 for none. */
+  readonly messageOctets: number
+}
+
+/** Nobody watches. */
+export const NO_ATTENTION: Attention = { isWatched: false, messageOctets: 0 }
 
 /** One event: when (milliseconds since the epoch, with fractions), in which session, and what. */
 export interface TraceEvent {

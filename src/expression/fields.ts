@@ -1,0 +1,69 @@
+/**
+ * The fields that an expression may name: one list with type, meaning and where each comes from, shared by filters,
+ * breakpoints, recordings and rules. Knows nothing of how they are found in a session.
+ */
+
+/** Values for one evaluation. What an object does not have is left out; naming it makes a comparison false. */
+export interface Fields {
+  // The session.
+  readonly session?: string
+  readonly service?: string
+  readonly listener?: string
+  readonly client?: string
+  readonly server?: string
+  readonly user?: string
+  readonly mechanism?: string
+  /** AUTHORIZATION, TRANSACTION, UPDATE, CLOSED. */
+  readonly state?: string
+  /** TLS version of the leg such as `TLSv1.3`; empty for none. */
+  readonly client_tls?: string
+  readonly server_tls?: string
+  readonly commands?: number
+  readonly messages?: number
+  /** -ERR replies, refused logins and failures. */
+  readonly errors?: number
+  readonly anomalies?: number
+  /** Octets toward the client. */
+  readonly octets?: number
+  /** Milliseconds. */
+  readonly duration?: number
+  readonly is_open?: boolean
+  readonly is_held?: boolean
+  /** Why it closed, and the failure's code. */
+  readonly reason?: string
+  readonly code?: string
+  // The event or item.
+  /** Type of the trace event, or `message`. */
+  readonly type?: string
+  /** Verb in upper case, of a command, its reply and its content. */
+  readonly command?: string
+  /** What stands behind the verb, credentials redacted. */
+  readonly argument?: string
+  /** `+OK` or `-ERR`. */
+  readonly indicator?: string
+  readonly response_code?: string
+  readonly text?: string
+  readonly anomaly?: string
+  /** `client` or `server`. */
+  readonly side?: string
+  /** Milliseconds from the command. */
+  readonly after?: number
+  // The message.
+  readonly number?: number
+  readonly unique_id?: string
+  /** Octets of the message, or of a reply's content. */
+  readonly size?: number
+  readonly subject?: string
+  readonly from?: string
+  readonly to?: string
+  readonly date?: string
+  /** All header fields by lower-case name, decoded, the first of each. */
+  readonly header?: ReadonlyMap<string, string>
+  readonly attachments?: readonly AttachmentFields[]
+}
+
+export interface AttachmentFields {
+  readonly name: string
+  readonly type: string
+  readonly size: number
+}
