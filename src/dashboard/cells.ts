@@ -1,0 +1,201 @@
+/**
+ * Text as cells of a terminal: what may stand in one, how wide it is, where a line is cut. Owns the last choke point
+ * between the wire and a terminal: what leaves here is one code unit a character, one or two cells wide, and nothing
+ * that a terminal or blessed acts on. Knows nothing of colours, rows or terminals.
+ */
+import stringWidth from 'string-width'
+
+const PLAIN = /^[\x20-\x7e]*$/
+// Latin-1 beside ASCII: all one cell wide, none of them joins its neighbour. U+00A0 and U+00AD are not among them.
+const PLAIN_LATIN = /^[\x20-\x7e\xa1-\xac\xae-\xff]*$/
+// Formats (bidi, zero width, soft hyphen, tags), separators of lines and paragraphs.
+const FORMAT = /[\p{Cf}\p{Zl}\p{Zp}]/u
+const SPACE = /\p{Zs}/u
+const MARK = /\p{M}/u
+// No terminal agrees with another on the width of what has no meaning yet, or a private one.
+const UNKNOWN = /[\p{Cn}\p{Co}]/u
+
+/** Stands where something invisible was. */
+const DOT = '·'
+/** Stands where something was whose width terminals do not agree on. */
+const BOX = '□'
+/** Stands where octets were no text. */
+const REPLACEMENT = '�'
+/** Ends a text that was cut. */
+const CUT = '…'
+const IDEOGRAPHIC_SPACE = '\u3000'
+
+/**
+ * Two cells wide in Unicode, in every terminal and in blessed 0.1.81, whose table is of 2013. What is wide by newer
+ * tables alone (emoji above all) becomes boxes.
+ */
+const WIDE: readonly (readonly [from: number, to: number])[] = [
+  [0x3001, 0x3029],
+  [0x3030, 0x303e],
+  [0x3041, 0x3096],
+  [0x309b, 0x30ff],
+  [0x3105, 0x312d],
+  [0x3131, 0x318e],
+  [0x3400, 0x4dbf],
+  [0x4e00, 0xa48c],
+  [0xac00, 0xd7a3],
+  [0xf900, 0xfaff],
+  [0xff01, 0xff60],
+  [0xffe0, 0xffe6],
+]
+
+// Half a syllable: joined by some terminals, wide in blessed. A whole one is composed before it comes here.
+const JAMO: readonly (readonly [from: number, to: number])[] = [
+  [0x1100, 0x11ff],
+  [0xa960, 0xa97f],
+  [0xd7b0, 0xd7ff],
+]
+
+// Letters that join their neighbour's cell (Malayalam dot reph, Thai and Lao AM), and one sign that blessed takes for a
+// combining one.
+const JOINING = new Set([0x06de, 0x0d4e, 0x0e33, 0x0eb3])
+
+const segmenter = new Intl.Segmenter('en', { granularity: 'grapheme' })
+/** What became of each code unit, filled in as they come. */
+const known = new Map<number, string>()
+
+/**
+ * Makes text harmless to a terminal and its width certain. C0 controls become their pictures (`␛`), C1 and broken
+ * characters `�`, invisible ones a dot, emoji and what terminals disagree on one or two boxes; combining characters
+ * are composed with their letter, or left out where they cannot be. Idempotent.
+ *
+ * @returns text in which every code unit is a character of its own: two cells wide where {@link widthOf} says so
+ * Never fails.
+ */
+export function toCells(text: string): string {
+  if (PLAIN_LATIN.test(text)) return text
+  let cells = ''
+  for (const { segment } of segmenter.segment(text)) cells += clusterCells(segment)
+  return cells
+}
+
+/**
+ * Counts the cells that a text takes once it went through {@link toCells}.
+ */
+export function widthOf(text: string): number {
+  if (PLAIN.test(text)) return text.length
+  let width = 0
+  for (const unit of toCells(text)) width += unitWidth(unit.charCodeAt(0))
+  return width
+}
+
+/**
+ * Says how many cells one code unit of {@link toCells} takes.
+ */
+export function unitWidth(unit: number): 1 | 2 {
+  return unit >= 0x3001 && isWithin(unit, WIDE) ? 2 : 1
+}
+
+/**
+ * Makes text harmless and cuts it where it is wider than `width` cells; what is cut ends with an ellipsis.
+ */
+export function cutTo(text: string, width: number): string {
+  const cells = toCells(text)
+  if (widthOf(cells) <= width) return cells
+  if (width <= 0) return ''
+  return `${cells.slice(0, unitsWithin(cells, width - 1))}${CUT}`
+}
+
+/**
+ * Makes text harmless and exactly `width` cells wide: cut as by {@link cutTo}, or filled with spaces.
+ */
+export function padTo(text: string, width: number, align: 'left' | 'right' = 'left'): string {
+  const cells = cutTo(text, width)
+  const fill = ' '.repeat(Math.max(0, width - widthOf(cells)))
+  return align === 'left' ? cells + fill : fill + cells
+}
+
+/**
+ * Makes text harmless and breaks it into lines of at most `width` cells: at its own line ends, at spaces, and within
+ * a word that is longer than a line.
+ *
+ * @returns at least one line
+ */
+export function wrapTo(text: string, width: number): readonly string[] {
+  const room = Math.max(1, Math.floor(width))
+  const lines: string[] = []
+  for (const line of text.split(/\r?\n/)) wrapLine(toCells(line), room, lines)
+  return lines
+}
+
+function wrapLine(cells: string, room: number, lines: string[]): void {
+  let rest = cells
+  while (widthOf(rest) > room) {
+    // A wide character in a column of one cell has no other place to go.
+    const most = Math.max(1, unitsWithin(rest, room))
+    const space = rest.lastIndexOf(' ', most)
+    const end = space > 0 && rest.slice(0, space).trim() !== '' ? space : most
+    const piece = rest.slice(0, end).trimEnd()
+    lines.push(widthOf(piece) > room ? BOX : piece)
+    rest = rest.slice(end).replace(/^ /, '')
+  }
+  lines.push(rest)
+}
+
+/** @returns how many code units of `cells` fit into `width` cells */
+function unitsWithin(cells: string, width: number): number {
+  let used = 0
+  for (let index = 0; index < cells.length; index += 1) {
+    used += unitWidth(cells.charCodeAt(index))
+    if (used > width) return index
+  }
+  return cells.length
+}
+
+function clusterCells(cluster: string): string {
+  if (cluster.length === 1) return unitCells(cluster)
+  const composed = cluster.normalize('NFC')
+  if (composed.length === 1) return unitCells(composed)
+  if (/\p{Extended_Pictographic}|\p{Regional_Indicator}/u.test(composed)) return emojiCells(composed)
+  let cells = ''
+  for (const character of composed) {
+    // A mark that no letter of its own exists for: the letter alone keeps its place, the mark would not.
+    if (cells !== '' && MARK.test(character)) continue
+    cells += character.length === 1 ? unitCells(character) : boxes(character)
+  }
+  return cells
+}
+
+/** A sign with a variation selector behind it (`⚠️`) is the sign; a sequence is as wide as what it shows. */
+function emojiCells(cluster: string): string {
+  const [first = '', ...rest] = cluster
+  return first.length === 1 && rest.every((character) => MARK.test(character))
+    ? unitCells(first)
+    : boxes(cluster)
+}
+
+function boxes(text: string): string {
+  return stringWidth(text) >= 2 ? BOX + BOX : BOX
+}
+
+function unitCells(character: string): string {
+  const unit = character.charCodeAt(0)
+  const before = known.get(unit)
+  if (before !== undefined) return before
+  const cells = cellsOfUnit(character, unit)
+  known.set(unit, cells)
+  return cells
+}
+
+function cellsOfUnit(character: string, unit: number): string {
+  if (unit < 0x20) return String.fromCharCode(0x2400 + unit)
+  if (unit < 0x7f) return character
+  if (unit === 0x7f) return '␡'
+  if (unit < 0xa0 || (unit >= 0xd800 && unit <= 0xdfff)) return REPLACEMENT
+  if (character === IDEOGRAPHIC_SPACE) return '  '
+  if (SPACE.test(character)) return ' '
+  if (FORMAT.test(character) || MARK.test(character)) return DOT
+  if (UNKNOWN.test(character) || JOINING.has(unit) || isWithin(unit, JAMO)) return BOX
+  const width = stringWidth(character)
+  if (width === 0) return DOT
+  return width === unitWidth(unit) ? character : boxes(character)
+}
+
+function isWithin(unit: number, ranges: readonly (readonly [number, number])[]): boolean {
+  return ranges.some(([from, to]) => unit >= from && unit <= to)
+}
