@@ -54,6 +54,8 @@ function dumpContent(content: TraceContent): string {
       return `** ${content.kind} held by ${content.breakpoint}`
     case 'released':
       return `** ${content.kind} ${content.verdict} after ${milliseconds(content.afterMs)}`
+    case 'not-held':
+      return `** ${content.kind} not held: ${content.reason}, ${content.octets} octets`
     case 'anomaly':
       return `** anomaly of the ${content.side}: ${content.anomaly}${content.octets === null ? '' : ` (${content.octets} octets)`}`
     case 'failure':

@@ -4,6 +4,7 @@
  */
 import * as net from 'node:net'
 import * as tls from 'node:tls'
+import type { HeldItem, HoldAnswer } from '../relay/interception.js'
 import { Relay, type RelayOptions } from '../relay/relay.js'
 import type { RelayEffect, RelayInput } from '../relay/relay-input.js'
 import { tlsFacts } from '../tls/facts.js'
@@ -23,6 +24,12 @@ export interface ConnectionOptions {
   readonly clientTls: ClientTls | null
   /** Null toward a plain server. */
   readonly serverTls: ServerTls | null
+  /** An item is held, or what was told of it has changed. */
+  readonly onHold: (item: HeldItem) => void
+  /** It is held no longer. */
+  readonly onUnhold: (hold: string) => void
+  /** What became of a command given to {@link Connection.send}; `problem` null where it was taken. */
+  readonly onSendAnswered: (id: string, problem: string | null) => void
   readonly onTrace: (event: TraceEvent) => void
   /** Both sockets are closed. */
   readonly onClosed: () => void
@@ -32,6 +39,7 @@ export interface ConnectionOptions {
 
 /** How long a side may take to close after its last octet has left. */
 const LINGER_MS = 10_000
+const GONE_ALREADY = 'the item is held no longer'
 const NOTHING = Buffer.alloc(0)
 
 const STARTED_AT = performance.timeOrigin
@@ -54,6 +62,7 @@ export class Connection {
   #clientFullSince = 0
   #serverFullSince = 0
   #endedAt = 0
+  #verdictProblem: string | null = null
   /** Octets that the client had not taken at the last look after the end. */
   #lingering = 0
 
@@ -89,6 +98,23 @@ export class Connection {
   /** Ends the session as soon as it is within no reply. */
   drain(): void {
     this.#feed({ type: 'drain' })
+  }
+
+  /**
+   * Takes a person's decision about a held item.
+   *
+   * @returns what is wrong with it, for that person; the item is then held as before. Null where it was done
+   */
+  answerHold(hold: string, answer: HoldAnswer): string | null {
+    this.#verdictProblem = GONE_ALREADY
+    this.#feed({ type: 'verdict', hold, answer })
+    return this.#verdictProblem
+  }
+
+  /** Sends a command of a person's own; `onSendAnswered` tells what became of it. */
+  send(id: string, line: Buffer): void {
+    if (this.#relay.isClosed) this.#options.onSendAnswered(id, 'the session is over')
+    else this.#feed({ type: 'send', id, line })
   }
 
   /** Drops both sockets at once. */
@@ -139,6 +165,18 @@ export class Connection {
         break
       case 'destroy':
         this.#destroySide(effect.side)
+        break
+      case 'hold':
+        this.#options.onHold(effect.item)
+        break
+      case 'unhold':
+        this.#options.onUnhold(effect.hold)
+        break
+      case 'verdict-answered':
+        this.#verdictProblem = effect.problem
+        break
+      case 'send-answered':
+        this.#options.onSendAnswered(effect.id, effect.problem)
         break
     }
   }

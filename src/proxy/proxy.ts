@@ -8,9 +8,11 @@ import type { Logger } from 'pino'
 import type { ListenerSettings, ServiceSettings, Settings } from '../config/settings.js'
 import { formatLegUrl } from '../config/url.js'
 import { encodeStatusLine } from '../pop3/encoder.js'
+import { NO_INTERCEPTOR } from '../relay/interception.js'
 import type { Authority } from '../tls/authority.js'
 import { ClientTls } from '../tls/toward-client.js'
 import { ServerTls } from '../tls/toward-server.js'
+import { NO_ATTENTION } from '../trace/event.js'
 import type { Feed } from '../trace/feed.js'
 import { Admission } from './admission.js'
 import { Connection, clock } from './connection.js'
@@ -290,7 +292,13 @@ class RunningProxy implements Proxy {
         limits,
         multiLineVerbs: route.multiLineVerbs,
         showsUserNames: route.showsUserNames,
+        attention: NO_ATTENTION,
+        interceptor: NO_INTERCEPTOR,
+        keepsClientAlive: true,
       },
+      onHold: () => {},
+      onUnhold: () => {},
+      onSendAnswered: () => {},
       serverHost: url.host,
       serverPort: url.port,
       clientTls: route.clientTls,

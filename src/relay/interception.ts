@@ -1,8 +1,9 @@
 /**
  * What a breakpoint and the person behind it may say about a session: the questions the relay asks, the items it
- * holds, the answers it takes. Types only; the relay decides what an answer does, the edge who is asked.
+ * holds, the answers it takes. Hardly more than types; the relay decides what an answer does, the edge who is asked.
  */
 import type { HeldKind } from '../trace/event.js'
+import { HoldingRoom } from './holding-room.js'
 
 /** One command, reply or message at the point where it could be held. Texts are harmless and free of credentials. */
 export interface InterceptedItem {
@@ -24,6 +25,20 @@ export interface InterceptedItem {
 }
 
 /**
+ * Longest time that an item waits for a person. Nothing is said to the server meanwhile, whose autologout timer runs
+ * ten minutes at least (RFC 1939 §3).
+ */
+export const LONGEST_HOLD_MS = 300_000
+
+/** A breakpoint that caught an item. */
+export interface Caught {
+  /** The breakpoint's filter, as it is shown. */
+  readonly breakpoint: string
+  /** After so long it goes on unchanged; at most {@link LONGEST_HOLD_MS}, whatever is asked for. */
+  readonly holdMs: number
+}
+
+/**
  * Decides what is held. Asked synchronously within {@link Relay.handle}, so it must be quick and must not throw.
  * Shared by all sessions of a process and changed while they run.
  */
@@ -32,8 +47,10 @@ export interface Interceptor {
   readonly holdsReplies: boolean
   /** While true, every RETR and TOP is gathered up to the limit before it goes on. */
   readonly holdsMessages: boolean
+  /** Room for what is gathered and held, shared by all sessions. */
+  readonly room: HoldingRoom
   /** @returns the breakpoint that catches it, null where none does */
-  catches(session: string, item: InterceptedItem): string | null
+  catches(session: string, item: InterceptedItem): Caught | null
 }
 
 /** Nothing is ever held. */
@@ -41,6 +58,7 @@ export const NO_INTERCEPTOR: Interceptor = {
   holdsCommands: false,
   holdsReplies: false,
   holdsMessages: false,
+  room: new HoldingRoom(0),
   catches: () => null,
 }
 

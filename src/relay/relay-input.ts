@@ -41,9 +41,11 @@ export type RelayEffect =
   /** Drop the side's connection at once, unwritten octets with it. */
   | { readonly type: 'destroy'; readonly side: Side }
   | { readonly type: 'trace'; readonly event: TraceEvent }
-  /** An item is held from now on; the edge keeps it for whoever looks. */
+  /** An item is held from now on; the edge keeps it for whoever looks. Told again where `isCommitted` has changed. */
   | { readonly type: 'hold'; readonly item: HeldItem }
   /** The item is held no longer. */
   | { readonly type: 'unhold'; readonly hold: string }
+  /** A verdict was taken (`problem` null), or was not, and why: the item is then held as before. */
+  | { readonly type: 'verdict-answered'; readonly hold: string; readonly problem: string | null }
   /** A watcher's command was taken (`problem` null), or was not, and why. */
   | { readonly type: 'send-answered'; readonly id: string; readonly problem: string | null }

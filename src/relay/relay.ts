@@ -22,8 +22,9 @@ import {
 } from '../pop3/reply-decoder.js'
 import type { Secret } from '../pop3/secret.js'
 import { Session } from '../pop3/session.js'
-import type { ClosedReason, Failure, Side, TlsFacts, TraceContent } from '../trace/event.js'
+import type { Attention, ClosedReason, Failure, Side, TlsFacts, TraceContent } from '../trace/event.js'
 import { type Exchange, newExchange } from './exchange.js'
+import type { Interceptor } from './interception.js'
 import { capabilitiesInPlaceOfServer, localAnswerTo, refusal } from './local-answer.js'
 import { Narrator, type ShownStatus } from './narrator.js'
 import type { RelayEffect, RelayInput } from './relay-input.js'
@@ -46,6 +47,11 @@ export interface RelayOptions {
   /** Upper-case verbs beyond the command table whose positive reply has several lines. */
   readonly multiLineVerbs: ReadonlySet<string>
   readonly showsUserNames: boolean
+  /** What observers ask for; looked at anew each time, since watchers come and go. */
+  readonly attention: Attention
+  readonly interceptor: Interceptor
+  /** While a message is held, the client gets `+OK` at once and then blanks, so that it does not give up. */
+  readonly keepsClientAlive: boolean
 }
 
 /**
@@ -199,6 +205,9 @@ export class Relay {
         break
       case 'drain':
         this.#drain()
+        break
+      case 'verdict':
+      case 'send':
         break
     }
     return this.#effects

@@ -228,6 +228,16 @@ export type TraceContent =
       readonly verdict: Verdict
       readonly afterMs: number
     }
+  /** A message that a breakpoint might have caught goes on unseen by it: it does not fit what may be gathered. */
+  | {
+      readonly type: 'not-held'
+      readonly number: number
+      readonly kind: HeldKind
+      /** Octets gathered until then, without byte-stuffing. */
+      readonly octets: number
+      /** It alone is over the limit, or all that is held and gathered together is. */
+      readonly reason: 'too-large' | 'no-room'
+    }
   | { readonly type: 'failure'; readonly side: Side; readonly failure: Failure }
   | {
       readonly type: 'session-closed'
