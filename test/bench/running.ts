@@ -12,6 +12,8 @@ import type { CommandLine, Subject } from './subjects.js'
 
 /** mitmproxy takes two seconds on an idle machine; ten times that is broken. */
 const START_MS = 20_000
+/** Three dashboards start, attach and draw; one is stopped then. */
+const WATCHERS_START_MS = 4_000
 /** From SIGTERM to SIGKILL: what serves nobody has no reason to take longer. */
 const STOP_MS = 3_000
 
@@ -43,14 +45,17 @@ export async function start(
   mkdirSync(own, { mode: 0o755 })
   const [plainPort, tlsPort] = await freePorts()
   const outputFile = join(own, 'output')
-  const commands = subject.setUp({ ...certificates, directory: own, plainPort, tlsPort, serverPort })
-  const children = commands.map((command) => launch(command, own, outputFile))
+  const site = { ...certificates, directory: own, plainPort, tlsPort, serverPort }
+  const children = subject.setUp(site).map((command) => launch(command, own, outputFile))
+  const watchers: ChildProcess[] = []
   const started: RunningSubject = {
     plainPort,
     tlsPort,
     roots: children.flatMap((child) => (child.pid === undefined ? [] : [child.pid])),
     stop: async () => {
       running.delete(started)
+      const looking = watchers.flatMap((child) => (child.pid === undefined ? [] : [child.pid]))
+      await end(watchers, looking)
       await end(children, started.roots)
       rmSync(own, { recursive: true, force: true })
     },
@@ -58,6 +63,11 @@ export async function start(
   running.add(started)
   try {
     await Promise.all([plainPort, tlsPort].map((port) => accepting(port, children)))
+    const looks = subject.watchers?.(site) ?? []
+    for (const command of looks) watchers.push(launch(command, process.cwd(), outputFile))
+    if (looks.length > 0) await pause(WATCHERS_START_MS)
+    const gone = watchers.find((child) => child.exitCode !== null)
+    if (gone !== undefined) throw new Error(`the watchers ended with status ${gone.exitCode}`)
     return started
   } catch (error) {
     const output = readFileSync(outputFile, 'utf8').trim().slice(-500)

@@ -34,6 +34,8 @@ export interface Subject {
   readonly version: () => string | null
   /** Writes the subject's files and tells what to start: nothing for `direct`. */
   readonly setUp: (site: Site) => readonly CommandLine[]
+  /** What looks at the subject while it works. Started once it accepts; what it costs itself is in no figure. */
+  readonly watchers?: (site: Site) => readonly CommandLine[]
 }
 
 /** The subject that everything is divided by. */
@@ -42,6 +44,7 @@ export const YARDSTICK = 'pipe'
 export const DIRECT = 'direct'
 
 const SERVER_NAME = 'localhost'
+const WATCHERS = fileURLToPath(new URL('./watchers.ts', import.meta.url))
 const POSTERN = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 const PIPE = fileURLToPath(new URL('./pipe.mjs', import.meta.url))
 
@@ -75,7 +78,7 @@ const direct: Subject = {
 
 const postern: Subject = {
   name: 'postern',
-  footnote: null,
+  footnote: 'Without a control socket: nobody can look.',
   version: () =>
     existsSync(POSTERN) ? words(process.execPath, [POSTERN, '--version'], /^(?:\S+ )?v?(\d\S*)$/m) : null,
   setUp: (site) => {
@@ -91,8 +94,32 @@ const postern: Subject = {
     limits: { sessions-per-address: 1000 }
 `,
     )
-    return [{ file: process.execPath, args: [POSTERN, 'run', '--headless', '--config', config] }]
+    return [
+      { file: process.execPath, args: [POSTERN, ...POSTERN_RUN, '--control', 'none', '--config', config] },
+    ]
   },
+}
+
+const POSTERN_RUN = ['run', '--headless'] as const
+
+const posternWatched: Subject = {
+  ...postern,
+  name: 'postern-watched',
+  footnote:
+    'With three dashboards attached, one of them stopped (SIGSTOP). What these cost themselves is not in it.',
+  setUp: (site) => {
+    const [command] = postern.setUp(site)
+    const config = command?.args.at(-1) ?? ''
+    const args = [POSTERN, ...POSTERN_RUN, '--control', controlSocket(site), '--config', config]
+    return [{ file: process.execPath, args }]
+  },
+  watchers: (site) => [
+    { file: process.execPath, args: ['--import', 'tsx', WATCHERS, POSTERN, controlSocket(site)] },
+  ],
+}
+
+function controlSocket(site: Site): string {
+  return join(site.directory, 'control', 'socket')
 }
 
 const stunnel: Subject = {
@@ -291,6 +318,7 @@ export const SUBJECTS: readonly Subject[] = [
   pipe(YARDSTICK, true, 'The yardstick (pipe.mjs): plain Node, resumes TLS sessions toward the server.'),
   pipe('pipe-unresumed', false, 'The same with a full handshake toward the server each time.'),
   postern,
+  posternWatched,
   stunnel,
   haproxy,
   dovecot,
