@@ -39,13 +39,16 @@ export function matchesSession(filter: Filter, record: SessionRecord): boolean {
  * alone, so that it may be asked for every frame.
  */
 export class SessionFilter {
-  constructor(
-    readonly filter: Filter,
-    readonly store: SessionStore,
-  ) {}
+  readonly filter: Filter
+  readonly #store: SessionStore
+
+  constructor(filter: Filter, store: SessionStore) {
+    this.filter = filter
+    this.#store = store
+  }
 
   /** Oldest first; the same array until something changed. */
   get matches(): readonly SessionRecord[] {
-    return this.store.sessions
+    return this.#store.sessions
   }
 }
