@@ -4,9 +4,10 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { DEFAULT_LIMITS, type Limits } from '../../src/pop3/limits.js'
+import { NO_INTERCEPTOR } from '../../src/relay/interception.js'
 import { Relay } from '../../src/relay/relay.js'
 import type { RelayEffect, RelayInput } from '../../src/relay/relay-input.js'
-import type { Side, TraceContent } from '../../src/trace/event.js'
+import { NO_ATTENTION, type Side, type TraceContent } from '../../src/trace/event.js'
 import { recordingLine } from '../../src/trace/recording.js'
 import { CANARY, CANARY_BASE64 } from '../support/canary.js'
 import { TLS_FACTS } from '../support/conversation.js'
@@ -122,6 +123,9 @@ class Edge {
       limits: script.limits,
       multiLineVerbs: new Set(['XFOO']),
       showsUserNames: script.showsUserNames,
+      attention: NO_ATTENTION,
+      interceptor: NO_INTERCEPTOR,
+      keepsClientAlive: true,
     })
     this.#feed({ type: 'accepted' })
   }

@@ -11,6 +11,7 @@ const TLS: TlsFacts = {
   resumed: false,
   serverName: 'pop.example.org',
   alpn: 'pop3',
+  certificate: null,
 }
 const FACTS: SessionFacts = {
   service: 'default',
@@ -140,7 +141,15 @@ describe('the line of', () => {
     { type: 'tls-established', side: 'client', tls: TLS },
     { type: 'server-connected' },
     { type: 'greeting', indicator: '+OK', text: 'hi', afterMs: 1 },
-    { type: 'command', number: 1, verb: 'PASS', shown: 'PASS [redacted]', octets: 9 },
+    {
+      type: 'command',
+      number: 1,
+      verb: 'PASS',
+      shown: 'PASS [redacted]',
+      octets: 9,
+      origin: 'client',
+      wire: null,
+    },
     { type: 'sasl-challenge', number: 1, octets: 4 },
     { type: 'sasl-response', number: 1, octets: 4, cancels: false },
     {
@@ -152,6 +161,7 @@ describe('the line of', () => {
       responseCode: null,
       text: 'in',
       afterMs: 2,
+      wire: null,
     },
     { type: 'content-end', number: 1, verb: 'RETR', octets: 7, afterMs: 3 },
     { type: 'unsolicited', octets: 5 },

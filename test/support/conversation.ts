@@ -1,8 +1,16 @@
 /** Plays both sides of a relay without sockets: what happened in, what was written out. */
 import { DEFAULT_LIMITS, type Limits } from '../../src/pop3/limits.js'
+import { type Interceptor, NO_INTERCEPTOR } from '../../src/relay/interception.js'
 import { Relay, type RelayOptions } from '../../src/relay/relay.js'
 import type { RelayEffect, RelayInput } from '../../src/relay/relay-input.js'
-import type { Side, TlsFacts, TraceContent, TraceEvent } from '../../src/trace/event.js'
+import {
+  type Attention,
+  NO_ATTENTION,
+  type Side,
+  type TlsFacts,
+  type TraceContent,
+  type TraceEvent,
+} from '../../src/trace/event.js'
 
 export const TLS_FACTS: TlsFacts = {
   protocol: 'TLSv1.3',
@@ -10,6 +18,7 @@ export const TLS_FACTS: TlsFacts = {
   resumed: false,
   serverName: null,
   alpn: null,
+  certificate: null,
 }
 
 export interface ConversationOptions {
@@ -19,6 +28,9 @@ export interface ConversationOptions {
   readonly limits?: Partial<Limits>
   readonly multiLineVerbs?: readonly string[]
   readonly showsUserNames?: boolean
+  readonly attention?: Attention
+  readonly interceptor?: Interceptor
+  readonly keepsClientAlive?: boolean
 }
 
 /** One session in the hands of a test. Time stands still unless the test moves it. */
@@ -42,6 +54,9 @@ export class Conversation {
       limits: { ...DEFAULT_LIMITS, ...options.limits },
       multiLineVerbs: new Set(options.multiLineVerbs ?? []),
       showsUserNames: options.showsUserNames ?? true,
+      attention: options.attention ?? NO_ATTENTION,
+      interceptor: options.interceptor ?? NO_INTERCEPTOR,
+      keepsClientAlive: options.keepsClientAlive ?? true,
     }
     this.relay = new Relay(relayOptions)
   }

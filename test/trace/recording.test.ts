@@ -16,7 +16,8 @@ describe('a recording', () => {
     expect(line.endsWith('\n')).toBe(true)
     // Nothing within that any reader takes for a line end, control characters included.
     expect(line.slice(0, -1)).not.toMatch(/[\x00-\x1f]/)
-    expect(JSON.parse(line)).toEqual({ at: 1_700_000_000_000, session: 'a-1', ...content })
+    const octets = 'wire' in content && content.wire !== null ? { wire: content.wire.toString('base64') } : {}
+    expect(JSON.parse(line)).toEqual({ at: 1_700_000_000_000, session: 'a-1', ...content, ...octets })
   })
 
   it.each([
