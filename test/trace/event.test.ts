@@ -35,7 +35,7 @@ describe('failure codes', () => {
 describe('the set of events', () => {
   /** Field names of every event, nested ones with their path. A change here changes {@link TRACE_VERSION} or adds. */
   function fieldsOf(value: unknown, path = ''): readonly string[] {
-    if (typeof value !== 'object' || value === null) return [path]
+    if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return [path]
     return Object.entries(value).flatMap(([name, inner]) =>
       fieldsOf(inner, path === '' ? name : `${path}.${name}`),
     )
@@ -46,18 +46,23 @@ describe('the set of events', () => {
     const shape = Object.values(ONE_OF_EACH).map((content) => fieldsOf(content).join(' '))
     expect(shape).toEqual([
       'type service listener client server',
-      'type side tls.protocol tls.cipher tls.resumed tls.serverName tls.alpn',
+      'type side tls.protocol tls.cipher tls.resumed tls.serverName tls.alpn tls.certificate',
       'type',
       'type indicator text afterMs',
-      'type number verb shown octets',
+      'type number verb shown octets origin wire',
+      'type number verb shown octets wire',
       'type number octets',
       'type number octets cancels',
-      'type number verb source indicator responseCode text afterMs',
+      'type number verb source indicator responseCode text afterMs wire',
+      'type number verb source wire',
       'type number verb octets afterMs',
       'type octets',
       'type user mechanism',
       'type user mechanism responseCode text',
       'type side number anomaly octets',
+      'type hold number kind breakpoint releaseAt',
+      'type hold number kind verdict afterMs',
+      'type number kind octets reason',
       'type side failure.code failure.isPermanent failure.text failure.hint',
       'type reason code user state commands messages octets.fromClient octets.toClient octets.fromServer octets.toServer durationMs',
     ])
