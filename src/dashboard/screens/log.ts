@@ -1,0 +1,343 @@
+/**
+ * The recent log, line by line, with the selected one taken apart. Owns the level that is shown and whether the newest
+ * line is followed; the lines themselves, and how many were dropped, belong to the frame.
+ */
+
+import { fieldsOfSession } from '../../sessions/fields.js'
+import { wrapTo } from '../cells.js'
+import type { Row, Style } from '../frame.js'
+import type { LogLine, ScreenContext, ScreenModule, Step } from '../screen-module.js'
+import { cutRow, highlightRow, joinPanes, row, span, tableRow, titleRow } from '../spans.js'
+import {
+  LIST_START,
+  type ListExtent,
+  type ListPosition,
+  movementBindings,
+  selectIndex,
+} from './list-position.js'
+import { clockText } from './quantities.js'
+
+/** Least to most urgent, as pino names them. */
+const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
+/** What `l` goes through; each shows itself and what is more urgent. */
+const SHOWN_FROM = ['trace', 'debug', 'info', 'warn', 'error'] as const
+
+type ShownFrom = (typeof SHOWN_FROM)[number]
+
+/** What the shown lines were derived from; while it is the same, so are they. */
+interface Basis {
+  readonly source: readonly LogLine[]
+  readonly count: number
+  readonly first: LogLine | undefined
+  readonly last: LogLine | undefined
+  readonly from: ShownFrom
+  readonly filter: ScreenContext['filter']
+}
+
+export interface LogState {
+  readonly from: ShownFrom
+  readonly isFollowing: boolean
+  readonly position: ListPosition
+  /** The selected line, found again by identity when older ones are dropped. */
+  readonly selected: LogLine | null
+  readonly shown: readonly LogLine[]
+  readonly basis: Basis | null
+}
+
+/** A list on this side, the selected line's record on the other, from so many columns on. */
+const SPLIT_COLUMNS = 120
+
+/** The log. */
+export const logScreen: ScreenModule<LogState> = {
+  id: 'log',
+  title: 'Log',
+  open: () => ({
+    from: 'trace',
+    isFollowing: true,
+    position: LIST_START,
+    selected: null,
+    shown: [],
+    basis: null,
+  }),
+  bindings: [
+    ...movementBindings<LogState>((state, context, movement) => {
+      const settled = settle(state, context)
+      const extent = extentOf(settled.shown, context)
+      const index = movement(settled.position.selected, extent)
+      return select(settled, index, extent, index >= extent.count - 1 && settled.isFollowing)
+    }),
+    {
+      keys: ['l'],
+      label: 'level',
+      help: 'shows more urgent lines only: all, debug, info, warn, error',
+      run: (state, context) => {
+        const from = SHOWN_FROM[(SHOWN_FROM.indexOf(state.from) + 1) % SHOWN_FROM.length] ?? 'trace'
+        return stay(settle({ ...state, from }, context))
+      },
+    },
+    {
+      keys: ['S-f'],
+      label: 'follow',
+      help: 'follows the newest line, or stops following',
+      run: (state, context) => stay(settle({ ...state, isFollowing: !state.isFollowing }, context)),
+    },
+    {
+      keys: ['enter'],
+      label: 'session',
+      help: 'opens the session that the selected line is about',
+      run: openSession,
+    },
+    {
+      keys: ['y'],
+      label: 'copy',
+      help: 'copies the selected line as JSON',
+      run: (state, context) => {
+        const { selected } = settle(state, context)
+        if (selected === null) return say(state, 'The log is empty: there is no line to copy.')
+        return { state, effects: [{ type: 'copy', text: selected.json, what: 'the log line' }] }
+      },
+    },
+    {
+      keys: ['w'],
+      label: 'save',
+      help: 'writes the shown lines to a file, one JSON object each',
+      run: (state, context) => {
+        const { shown } = settle(state, context)
+        if (shown.length === 0) return say(state, 'No log line is shown: there is nothing to write.')
+        const octets = Buffer.from(shown.map(({ json }) => `${json}\n`).join(''), 'utf8')
+        return {
+          state,
+          effects: [{ type: 'save', octets, name: 'postern-log.jsonl', what: `${shown.length} log lines` }],
+        }
+      },
+    },
+  ],
+  settle,
+  view,
+  status,
+  find,
+}
+
+function openSession(state: LogState, context: ScreenContext): Step<LogState> {
+  const settled = settle(state, context)
+  const { selected } = settled
+  if (selected === null) return say(settled, 'The log is empty: there is no session to open.')
+  const { session } = selected
+  if (session === null) return say(settled, 'This line is about no session.')
+  if (context.store.get(session) === null)
+    return say(settled, `Session ${session} is no longer kept: older sessions make room for newer ones.`)
+  return {
+    state: settled,
+    effects: [{ type: 'open', screen: 'session', argument: { session, number: null, hold: null } }],
+  }
+}
+
+function settle(state: LogState, context: ScreenContext): LogState {
+  const basis = basisOf(state, context)
+  const shown = isSame(state.basis, basis) ? state.shown : linesShown(context, state.from)
+  const extent = extentOf(shown, context)
+  const found = state.selected === null ? -1 : shown.lastIndexOf(state.selected)
+  const index = state.isFollowing ? shown.length - 1 : found === -1 ? state.position.selected : found
+  return select({ ...state, shown, basis }, index, extent, state.isFollowing)
+}
+
+function select(state: LogState, index: number, extent: ListExtent, isFollowing: boolean): LogState {
+  const position = selectIndex(state.position, index, extent)
+  return { ...state, position, selected: state.shown[position.selected] ?? null, isFollowing }
+}
+
+function basisOf({ from }: LogState, { log, filter }: ScreenContext): Basis {
+  const { lines } = log
+  return { source: lines, count: lines.length, first: lines[0], last: lines.at(-1), from, filter }
+}
+
+function isSame(before: Basis | null, now: Basis): boolean {
+  return (
+    before !== null &&
+    before.source === now.source &&
+    before.count === now.count &&
+    before.first === now.first &&
+    before.last === now.last &&
+    before.from === now.from &&
+    before.filter === now.filter
+  )
+}
+
+function linesShown({ log, filter, store }: ScreenContext, from: ShownFrom): readonly LogLine[] {
+  const least = urgencyOf(from)
+  return log.lines.filter((line) => {
+    if (urgencyOf(line.level) < least) return false
+    if (filter === null) return true
+    const record = line.session === null ? null : store.get(line.session)
+    const fields = record === null ? {} : fieldsOfSession(record)
+    return filter.matches({ ...fields, type: line.event, text: line.text }, () => visibleText(line))
+  })
+}
+
+/** An unknown level is shown whatever is asked for: what is new must not hide. */
+function urgencyOf(level: string): number {
+  const urgency = LEVELS.findIndex((known) => known === level)
+  return urgency === -1 ? LEVELS.length : urgency
+}
+
+function visibleText({ level, session, event, text }: LogLine): string {
+  return `${level} ${session ?? ''} ${event} ${text}`
+}
+
+function extentOf(shown: readonly LogLine[], { size }: ScreenContext): ListExtent {
+  return { count: shown.length, rows: Math.max(1, listRows(size.rows, size.columns)) }
+}
+
+/** The head of the table takes a row; a narrow screen has the record below the list. */
+function listRows(rows: number, columns: number): number {
+  return columns >= SPLIT_COLUMNS ? rows - 1 : rows - 1 - recordRows(rows)
+}
+
+function recordRows(rows: number): number {
+  return rows < 10 ? 0 : Math.min(12, Math.floor(rows / 3))
+}
+
+function view(given: LogState, context: ScreenContext): readonly Row[] {
+  const state = settle(given, context)
+  const { columns, rows } = context.size
+  if (state.shown.length === 0) return emptyRows(state, context)
+  if (columns < SPLIT_COLUMNS) {
+    const below = recordRows(rows)
+    const list = listView(state, context, columns)
+    if (below === 0) return list
+    const gap = Array.from({ length: Math.max(0, rows - below - list.length) }, (): Row => [])
+    return [...list, ...gap, ...recordView(state.selected, context, columns, below)]
+  }
+  const rightWidth = Math.floor(columns / 3)
+  const leftWidth = columns - rightWidth - 1
+  return joinPanes({
+    left: listView(state, context, leftWidth),
+    right: recordView(state.selected, context, rightWidth, rows),
+    leftWidth,
+    rightWidth,
+    rows,
+    isUnicode: context.isUnicode,
+  })
+}
+
+function listView(state: LogState, context: ScreenContext, width: number): readonly Row[] {
+  const { top, selected } = state.position
+  const { rows } = extentOf(state.shown, context)
+  const head = tableRow(columnsOf(' ', 'TIME', 'LEVEL', 'SESSION', 'MESSAGE', width), 'dim')
+  const lines = state.shown.slice(top, top + rows).map((line, index) => {
+    const isSelected = top + index === selected
+    const text = line.text === '' ? line.event : line.text
+    const columns = columnsOf(
+      isSelected ? '>' : ' ',
+      timeText(line.at),
+      line.level,
+      line.session ?? '-',
+      text,
+      width,
+    )
+    return highlightRow(tableRow(columns, isSelected ? 'selected' : styleOf(line.level)), context.search)
+  })
+  return [head, ...lines].map((each) => cutRow(each, width))
+}
+
+function columnsOf(mark: string, time: string, level: string, session: string, text: string, width: number) {
+  const fixed = [1, 12, 5, 10]
+  const used = fixed.reduce((sum, each) => sum + each + 1, 0)
+  return [mark, time, level, session, text].map((each, index) => ({
+    text: each,
+    width: fixed[index] ?? Math.max(1, width - used),
+  }))
+}
+
+function recordView(
+  line: LogLine | null,
+  { isUnicode, search }: ScreenContext,
+  width: number,
+  rows: number,
+): readonly Row[] {
+  const lines = line === null ? [] : recordLines(line.json).flatMap((each) => wrapTo(each, width - 2))
+  const most = Math.max(0, rows - 1)
+  const shown = lines.length <= most ? lines : [...lines.slice(0, most - 1), '… (y copies all of it)']
+  return [
+    titleRow('Record of the selected line', width, isUnicode),
+    ...shown.map((each) => highlightRow(row(' ', span(each)), search)),
+  ]
+}
+
+/** One field a line, without the braces around them. */
+function recordLines(json: string): readonly string[] {
+  try {
+    const value: unknown = JSON.parse(json)
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return [json]
+    return Object.entries(value).map(([name, field]) => `${name}: ${JSON.stringify(field)}`)
+  } catch {
+    return [json]
+  }
+}
+
+function emptyRows({ from }: LogState, { log, filter, source }: ScreenContext): readonly Row[] {
+  if (log.lines.length > 0) {
+    const most = from === 'trace' ? '' : ` at ${from} and above`
+    const by = filter === null ? '' : ` that the filter finds (${filter.text})`
+    return [
+      [],
+      row(`  None of ${log.lines.length} log lines${most}${by}.`),
+      [],
+      row(span('  l shows other levels; Esc clears the filter.', 'dim')),
+    ]
+  }
+  return source === 'recording'
+    ? [[], row('  A recording holds what happened in its sessions, but no log.')]
+    : [
+        [],
+        row('  No log line yet: postern writes one when a session opens, logs in, fails or closes.'),
+        [],
+        row(span('  More is said with the option --log-level debug.', 'dim')),
+      ]
+}
+
+function status(state: LogState, context: ScreenContext): string {
+  const { shown, from, isFollowing } = settle(state, context)
+  const { lines, dropped } = context.log
+  const count =
+    shown.length === lines.length ? `${lines.length} lines` : `${shown.length} of ${lines.length} lines`
+  return [
+    from === 'trace' ? 'all levels' : `${from}+`,
+    count,
+    dropped === 0 ? null : `${dropped} dropped`,
+    isFollowing ? 'FOLLOW' : null,
+  ]
+    .filter((part) => part !== null)
+    .join('  ')
+}
+
+function find(given: LogState, context: ScreenContext, text: string, direction: 1 | -1): LogState | null {
+  const state = settle(given, context)
+  const wanted = text.toLowerCase()
+  const { shown, position } = state
+  for (let step = 1; step <= shown.length; step += 1) {
+    const index = (position.selected + direction * step + shown.length * step) % shown.length
+    const line = shown[index]
+    if (line === undefined || !visibleText(line).toLowerCase().includes(wanted)) continue
+    return select(state, index, extentOf(shown, context), false)
+  }
+  return null
+}
+
+function styleOf(level: string): Style {
+  if (level === 'error' || level === 'fatal') return 'error'
+  if (level === 'warn') return 'attention'
+  return level === 'info' ? 'plain' : 'dim'
+}
+
+function timeText(at: number): string {
+  return `${clockText(at)}.${String(new Date(at).getMilliseconds()).padStart(3, '0')}`
+}
+
+function stay(state: LogState): Step<LogState> {
+  return { state, effects: [] }
+}
+
+function say(state: LogState, text: string): Step<LogState> {
+  return { state, effects: [{ type: 'say', text, tone: 'attention' }] }
+}
