@@ -18,7 +18,7 @@ import {
 import { clockText } from './quantities.js'
 
 /** Least to most urgent, as pino names them. */
-const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
+const LEVELS: readonly string[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal']
 /** What `l` goes through; each shows itself and what is more urgent. */
 const SHOWN_FROM = ['trace', 'debug', 'info', 'warn', 'error'] as const
 
@@ -176,7 +176,7 @@ function linesShown({ log, filter, store }: ScreenContext, from: ShownFrom): rea
 
 /** An unknown level is shown whatever is asked for: what is new must not hide. */
 function urgencyOf(level: string): number {
-  const urgency = LEVELS.findIndex((known) => known === level)
+  const urgency = LEVELS.indexOf(level)
   return urgency === -1 ? LEVELS.length : urgency
 }
 
