@@ -36,8 +36,9 @@ export function encodeEvent({ at, session, content }: TraceEvent): string {
 export function decodeEvent(value: unknown): TraceEvent | null {
   const envelope = ENVELOPE.safeParse(value)
   if (!envelope.success) return null
-  const content = CONTENT.safeParse(value)
-  return content.success ? { ...envelope.data, content: content.data } : null
+  const { type, ...moment } = envelope.data
+  const content = isKnown(type) ? CONTENTS[type].safeParse(value) : null
+  return content?.success === true ? { ...moment, content: content.data } : null
 }
 
 /** A text that was made harmless once and is made so again: who wrote it is not known. */
@@ -69,7 +70,7 @@ const wire = OCTETS.nullable().default(null)
 const anomaly = z.string().refine((name): name is Anomaly => Object.hasOwn(ANOMALIES, name))
 const failureCode = z.string().refine((code): code is FailureCode => Object.hasOwn(FAILURE_CODES, code))
 
-const ENVELOPE = z.object({ at: MOMENT, session: text })
+const ENVELOPE = z.object({ at: MOMENT, session: text, type: z.string() })
 
 const CERTIFICATE = z.object({
   subject: text,
@@ -89,18 +90,21 @@ const TLS = z.object({
   certificate: CERTIFICATE.nullable().default(null),
 })
 
-const CONTENT: z.ZodType<TraceContent> = z.discriminatedUnion('type', [
-  z.object({
+/** By type, so that a type without a form does not compile. */
+const CONTENTS: {
+  readonly [Type in TraceContent['type']]: z.ZodType<Extract<TraceContent, { type: Type }>>
+} = {
+  'session-opened': z.object({
     type: z.literal('session-opened'),
     service: text,
     listener: text,
     client: text,
     server: text,
   }),
-  z.object({ type: z.literal('tls-established'), side, tls: TLS }),
-  z.object({ type: z.literal('server-connected') }),
-  z.object({ type: z.literal('greeting'), indicator, text, afterMs: duration }),
-  z.object({
+  'tls-established': z.object({ type: z.literal('tls-established'), side, tls: TLS }),
+  'server-connected': z.object({ type: z.literal('server-connected') }),
+  greeting: z.object({ type: z.literal('greeting'), indicator, text, afterMs: duration }),
+  command: z.object({
     type: z.literal('command'),
     number: COUNT,
     verb: text,
@@ -109,7 +113,7 @@ const CONTENT: z.ZodType<TraceContent> = z.discriminatedUnion('type', [
     origin: z.enum(['client', 'watcher']).default('client'),
     wire,
   }),
-  z.object({
+  'command-replaced': z.object({
     type: z.literal('command-replaced'),
     number: COUNT,
     verb: text,
@@ -117,9 +121,14 @@ const CONTENT: z.ZodType<TraceContent> = z.discriminatedUnion('type', [
     octets: COUNT,
     wire,
   }),
-  z.object({ type: z.literal('sasl-challenge'), number: COUNT, octets: COUNT }),
-  z.object({ type: z.literal('sasl-response'), number: COUNT, octets: COUNT, cancels: z.boolean() }),
-  z.object({
+  'sasl-challenge': z.object({ type: z.literal('sasl-challenge'), number: COUNT, octets: COUNT }),
+  'sasl-response': z.object({
+    type: z.literal('sasl-response'),
+    number: COUNT,
+    octets: COUNT,
+    cancels: z.boolean(),
+  }),
+  reply: z.object({
     type: z.literal('reply'),
     number: COUNT,
     verb: text,
@@ -130,19 +139,25 @@ const CONTENT: z.ZodType<TraceContent> = z.discriminatedUnion('type', [
     afterMs: duration,
     wire,
   }),
-  z.object({ type: z.literal('content'), number: COUNT, verb: text, source, wire: OCTETS }),
-  z.object({ type: z.literal('content-end'), number: COUNT, verb: text, octets: COUNT, afterMs: duration }),
-  z.object({ type: z.literal('unsolicited'), octets: COUNT }),
-  z.object({ type: z.literal('logged-in'), user: textOrNull, mechanism: textOrNull }),
-  z.object({
+  content: z.object({ type: z.literal('content'), number: COUNT, verb: text, source, wire: OCTETS }),
+  'content-end': z.object({
+    type: z.literal('content-end'),
+    number: COUNT,
+    verb: text,
+    octets: COUNT,
+    afterMs: duration,
+  }),
+  unsolicited: z.object({ type: z.literal('unsolicited'), octets: COUNT }),
+  'logged-in': z.object({ type: z.literal('logged-in'), user: textOrNull, mechanism: textOrNull }),
+  'login-refused': z.object({
     type: z.literal('login-refused'),
     user: textOrNull,
     mechanism: textOrNull,
     responseCode: textOrNull,
     text,
   }),
-  z.object({ type: z.literal('anomaly'), side, number: COUNT, anomaly, octets: COUNT.nullable() }),
-  z.object({
+  anomaly: z.object({ type: z.literal('anomaly'), side, number: COUNT, anomaly, octets: COUNT.nullable() }),
+  held: z.object({
     type: z.literal('held'),
     hold: text,
     number: COUNT,
@@ -150,7 +165,7 @@ const CONTENT: z.ZodType<TraceContent> = z.discriminatedUnion('type', [
     breakpoint: text,
     releaseAt: MOMENT,
   }),
-  z.object({
+  released: z.object({
     type: z.literal('released'),
     hold: text,
     number: COUNT,
@@ -158,12 +173,19 @@ const CONTENT: z.ZodType<TraceContent> = z.discriminatedUnion('type', [
     verdict: z.enum(['released', 'edited', 'answered', 'dropped', 'timed-out', 'session-ended']),
     afterMs: duration,
   }),
-  z.object({
+  'not-held': z.object({
+    type: z.literal('not-held'),
+    number: COUNT,
+    kind: HELD_KIND,
+    octets: COUNT,
+    reason: z.enum(['too-large', 'no-room']),
+  }),
+  failure: z.object({
     type: z.literal('failure'),
     side,
     failure: z.object({ code: failureCode, isPermanent: z.boolean(), text, hint: textOrNull }),
   }),
-  z.object({
+  'session-closed': z.object({
     type: z.literal('session-closed'),
     reason: z.enum([
       'quit',
@@ -183,7 +205,11 @@ const CONTENT: z.ZodType<TraceContent> = z.discriminatedUnion('type', [
     octets: z.object({ fromClient: COUNT, toClient: COUNT, fromServer: COUNT, toServer: COUNT }),
     durationMs: duration,
   }),
-])
+}
+
+function isKnown(type: string): type is TraceContent['type'] {
+  return Object.hasOwn(CONTENTS, type)
+}
 
 function roundToMicroseconds(milliseconds: number): number {
   return Math.round(milliseconds * 1000) / 1000

@@ -24,9 +24,14 @@ export class JsonLineReader {
     this.#maximum = maximum
   }
 
-  /** Octets of the line that has not ended yet. */
-  get waitingOctets(): number {
-    return this.#octets
+  /** Octets that are kept of the line that has not ended yet: none of one that is too long. */
+  get keptOctets(): number {
+    return this.#isTooLong ? 0 : this.#octets
+  }
+
+  /** Whether the line that has not ended yet is over the bound already. */
+  get isTooLong(): boolean {
+    return this.#isTooLong
   }
 
   /** Moves the bound, for lines that have not been read yet. */

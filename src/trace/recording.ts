@@ -73,7 +73,7 @@ export class RecordingReader {
     const items: RecordingItem[] = []
     // One by one: the bound on a line is another behind the first.
     for (const line of this.#lines.push(octets)) items.push(this.#read(line))
-    if (!this.#hasHeader && this.#lines.waitingOctets > MAXIMUM_HEADER_OCTETS) throw noRecording()
+    if (!this.#hasHeader && this.#lines.isTooLong) throw noRecording()
     return items
   }
 
