@@ -15,6 +15,7 @@ import {
   movementBindings,
   selectIndex,
 } from './list-position.js'
+import { findNext } from './list-search.js'
 import { clockText } from './quantities.js'
 
 /** Least to most urgent, as pino names them. */
@@ -313,15 +314,13 @@ function status(state: LogState, context: ScreenContext): string {
 
 function find(given: LogState, context: ScreenContext, text: string, direction: 1 | -1): LogState | null {
   const state = settle(given, context)
-  const wanted = text.toLowerCase()
   const { shown, position } = state
-  for (let step = 1; step <= shown.length; step += 1) {
-    const index = (position.selected + direction * step + shown.length * step) % shown.length
+  const textAt = (index: number): string => {
     const line = shown[index]
-    if (line === undefined || !visibleText(line).toLowerCase().includes(wanted)) continue
-    return select(state, index, extentOf(shown, context), false)
+    return line === undefined ? '' : visibleText(line)
   }
-  return null
+  const found = findNext({ count: shown.length, from: position.selected, textAt }, text, direction)
+  return found === -1 ? null : select(state, found, extentOf(shown, context), false)
 }
 
 function styleOf(level: string): Style {

@@ -18,6 +18,7 @@ import {
   movementBindings,
   selectIndex,
 } from './list-position.js'
+import { findNext } from './list-search.js'
 import { ageText, clockText, countText } from './quantities.js'
 import { ask, confirm } from './questions.js'
 import { type FittedColumn, fitColumns, headerRow, itemRow, type TableColumn } from './table.js'
@@ -476,14 +477,12 @@ function emptyRows({ source }: ScreenContext): readonly Row[] {
 function find(given: RulesState, context: ScreenContext, text: string, direction: 1 | -1): RulesState | null {
   const state = settle(given, context)
   const { lines, position } = state
-  const wanted = text.toLowerCase()
-  for (let step = 1; step <= lines.length; step += 1) {
-    const index = (position.selected + direction * step + lines.length * step) % lines.length
+  const textAt = (index: number): string => {
     const line = lines[index]
-    if (line !== undefined && textOf(line).toLowerCase().includes(wanted))
-      return select(state, index, extentOf(lines, context))
+    return line === undefined ? '' : textOf(line)
   }
-  return null
+  const found = findNext({ count: lines.length, from: position.selected, textAt }, text, direction)
+  return found === -1 ? null : select(state, found, extentOf(lines, context))
 }
 
 function textOf(line: Line): string {
