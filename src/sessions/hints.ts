@@ -1,31 +1,113 @@
 /**
  * Conformance hints: what either side did that an RFC does not allow or that causes trouble, in plain words with the
- * section to read. Pure.
+ * section to read. Puts together what `anomaly-hints`, `maildrop-hints`, `message-hints`, `security-hints` and
+ * `ending-hints` find in one session, and compares sessions of one user. Pure.
  */
-import type { Side } from '../trace/event.js'
+import { hintOfAnomaly } from './anomaly-hints.js'
+import { remembered } from './derived.js'
+import { endingHints } from './ending-hints.js'
+import { capabilitiesIn, type Heard, heardIn, isLoggedIn, succeeded } from './heard.js'
+import type { Hint } from './hint.js'
+import { listedSizes, listedUniqueIds, maildropHints } from './maildrop-hints.js'
+import { messageHints } from './message-hints.js'
+import { securityHints } from './security-hints.js'
 import type { SessionRecord } from './session-record.js'
 
-/** One hint. */
-export interface Hint {
-  /** The command it belongs to, 0 for the session as a whole. */
-  readonly number: number
-  /** Whose doing it is. */
-  readonly side: Side
-  readonly text: string
-  /** Such as `RFC 1939 §7`. */
-  readonly reference: string
-  /** `attention` where mail may be lost, shown or fetched twice; `hint` for all else. */
-  readonly severity: 'hint' | 'attention'
-}
+export type { Hint } from './hint.js'
 
-/** Finds the hints of one session, by command number. */
-export function hintsOf(record: SessionRecord): readonly Hint[] {
-  void record
-  return []
-}
+/** Finds the hints of one session, anomalies among them, by command number. */
+export const hintsOf: (record: SessionRecord) => readonly Hint[] = remembered((record) =>
+  [...anomalyHints(record), ...habitHints(record)].sort((one, two) => one.number - two.number),
+)
 
-/** Finds what only several sessions of the same user show: unique-ids that change, polls that come too soon. */
+/** Finds the hints that no single event tells: those of {@link hintsOf} without the anomalies. */
+export const habitHints: (record: SessionRecord) => readonly Hint[] = remembered((record) => {
+  const heard = heardIn(record)
+  return [
+    ...securityHints(heard),
+    ...maildropHints(heard),
+    ...messageHints(heard),
+    ...endingHints(heard),
+  ].sort((one, two) => one.number - two.number)
+})
+
+/**
+ * Finds what only several sessions of the same user show: unique-ids that change, logins that come too soon.
+ *
+ * @param records in the order of their opening
+ * @returns hints by the id of the later session; sessions without hints are left out
+ */
 export function hintsAcross(records: readonly SessionRecord[]): ReadonlyMap<string, readonly Hint[]> {
-  void records
-  return new Map()
+  const last = new Map<string, SessionRecord>()
+  const found = new Map<string, readonly Hint[]>()
+  for (const record of records) {
+    const key = accountOf(record)
+    if (key === null) continue
+    const earlier = last.get(key)
+    if (earlier !== undefined) {
+      const hints = hintsBetween(earlier, record)
+      if (hints.length > 0) found.set(record.id, hints)
+    }
+    if (isLoggedIn(record)) last.set(key, record)
+  }
+  return found
+}
+
+/** Compares a session with an earlier one of the same user at the same server. */
+export function hintsBetween(earlier: SessionRecord, later: SessionRecord): readonly Hint[] {
+  return [...loginDelayHints(earlier, later), ...uniqueIdChangeHints(earlier, later)]
+}
+
+/** Null where nobody tried to log in. User names that are redacted cannot be told apart. */
+function accountOf({ user, server }: SessionRecord): string | null {
+  return user === null || user === '[redacted]' ? null : `${server} ${user}`
+}
+
+function anomalyHints({ events }: SessionRecord): readonly Hint[] {
+  return events.flatMap(({ content }) => (content.type === 'anomaly' ? [hintOfAnomaly(content)] : []))
+}
+
+function loginDelayHints(earlier: SessionRecord, later: SessionRecord): readonly Hint[] {
+  const loggedInAt = earlier.events.find(({ content }) => content.type === 'logged-in')?.at
+  const login = heardIn(later).turns.find(({ verb }) => verb === 'PASS' || verb === 'APOP' || verb === 'AUTH')
+  const delay = loginDelayOf(heardIn(later)) ?? loginDelayOf(heardIn(earlier))
+  if (loggedInAt === undefined || login === undefined || delay === null) return []
+  const seconds = (login.at - loggedInAt) / 1000
+  if (seconds >= delay || seconds < 0) return []
+  const text = `the client logs in again after ${seconds.toFixed(0)} s, the server announces LOGIN-DELAY ${delay}: it may refuse such logins`
+  return [{ number: login.number, side: 'client', text, reference: 'RFC 2449 §6.5', severity: 'hint' }]
+}
+
+/** The last one told counts: behind the login it is the user's own. */
+function loginDelayOf({ turns }: Heard): number | null {
+  let delay: number | null = null
+  for (const turn of turns) {
+    const told = /^\d{1,7}/.exec(capabilitiesIn(turn, 'by-server')?.get('LOGIN-DELAY') ?? '')?.[0]
+    if (told !== undefined) delay = Number(told)
+  }
+  return delay
+}
+
+/**
+ * A maildrop whose sizes are all where they were, and from which the earlier session deleted nothing, holds the same
+ * messages: their unique-ids must be the same.
+ */
+function uniqueIdChangeHints(earlier: SessionRecord, later: SessionRecord): readonly Hint[] {
+  const before = heardIn(earlier)
+  const after = heardIn(later)
+  if (before.turns.some((turn) => turn.verb === 'DELE' && succeeded(turn))) return []
+  const sizes = listedSizes(before)
+  const sizesNow = listedSizes(after)
+  if (sizes.size === 0 || [...sizes].some(([number, octets]) => sizesNow.get(number) !== octets)) return []
+  const idsNow = listedUniqueIds(after)
+  const changed = [...listedUniqueIds(before)].filter(([number, id]) => {
+    const now = idsNow.get(number)
+    return sizes.has(number) && now !== undefined && now !== id
+  })
+  const [first] = changed
+  if (first === undefined) return []
+  const number = after.turns.find(({ verb }) => verb === 'UIDL')?.number ?? 0
+  const others = changed.length === 1 ? '' : ` and ${changed.length - 1} more`
+  const text = `the unique-id of message ${first[0]}${others} is another than in session ${earlier.id}: a client that leaves mail on the server fetches it again`
+  return [{ number, side: 'server', text, reference: 'RFC 1939 §7', severity: 'attention' }]
 }

@@ -1,0 +1,165 @@
+/**
+ * Hints about what a server tells of a maildrop: sizes that do not fit, sums that do not add up, unique-ids that are
+ * not unique, and TOP.
+ */
+import type { Heard } from './heard.js'
+import { serverLines, serverText, succeeded, wasRefused } from './heard.js'
+import type { Hint } from './hint.js'
+import { dropListing, listedMessages, listedOctets, shownLine } from './listings.js'
+import { messagesOf } from './messages.js'
+import type { Turn } from './turns.js'
+
+/** RFC 1939 §7: one to 70 characters in the range 0x21 to 0x7E. */
+const UNIQUE_ID = /^[\x21-\x7e]{1,70}$/
+const UNIQUE_ID_SHOWN = 70
+
+/** Finds them. */
+export function maildropHints(heard: Heard): readonly Hint[] {
+  return [...sizeHints(heard), ...sumHints(heard), ...uniqueIdHints(heard), ...topHints(heard)]
+}
+
+/** Sizes by message-number as the server listed them, those of deleted messages included. RFC 1939 §5. */
+export function listedSizes({ turns }: Pick<Heard, 'turns'>): ReadonlyMap<number, number> {
+  const sizes = new Map<number, number>()
+  for (const turn of turns) {
+    if (turn.verb !== 'LIST') continue
+    for (const { messageNumber, rest } of listedIn(turn)) {
+      const octets = listedOctets(rest)
+      if (octets !== null) sizes.set(messageNumber, octets)
+    }
+  }
+  return sizes
+}
+
+/** Unique-ids by message-number as the server listed them. RFC 1939 §7. */
+export function listedUniqueIds({ turns }: Pick<Heard, 'turns'>): ReadonlyMap<number, string> {
+  const ids = new Map<number, string>()
+  for (const turn of turns) {
+    if (turn.verb !== 'UIDL') continue
+    for (const { messageNumber, rest } of listedIn(turn)) ids.set(messageNumber, rest)
+  }
+  return ids
+}
+
+/** Lines of a listing, or the one line that `LIST n` and `UIDL n` answer with. */
+function listedIn(turn: Turn): ReturnType<typeof listedMessages> {
+  if (turn.words.length === 0) return listedMessages(serverLines(turn))
+  const text = serverText(turn)
+  return text === null ? [] : listedMessages([text])
+}
+
+/** One hint a session: a server that counts otherwise does so for every message. */
+function sizeHints(heard: Heard): readonly Hint[] {
+  const sizes = listedSizes(heard)
+  const wrong = messagesOf(heard.record).flatMap((message) => {
+    const { verb, octets, messageNumber } = message
+    const listed = messageNumber === null ? undefined : sizes.get(messageNumber)
+    if (verb !== 'RETR' || octets === null || listed === undefined || listed === octets) return []
+    return [{ message, octets, listed }]
+  })
+  const [first] = wrong
+  if (first === undefined) return []
+  const { message, octets, listed } = first
+  const difference = octets - listed
+  const amount = `${Math.abs(difference)} ${difference > 0 ? 'more' : 'fewer'}`
+  const cause =
+    message.isWhole && difference === linesWithin(message.original)
+      ? ', one for each line: the server counts a line end as one octet instead of two'
+      : ''
+  const others = wrong.length === 1 ? '' : `; ${wrong.length - 1} more messages differ`
+  const text = `LIST says ${listed} octets for message ${message.messageNumber}, RETR sent ${octets}: ${amount}${cause}${others}`
+  return [{ number: message.number, side: 'server', text, reference: 'RFC 1939 §11', severity: 'hint' }]
+}
+
+function linesWithin(octets: Buffer | null): number {
+  if (octets === null) return 0
+  let lines = 0
+  for (let at = octets.indexOf(0x0a); at !== -1; at = octets.indexOf(0x0a, at + 1)) lines += 1
+  return lines
+}
+
+/** A STAT and a LIST between which nothing was marked as deleted must say the same. */
+function sumHints({ turns }: Heard): readonly Hint[] {
+  let stat: { readonly messages: number; readonly octets: number } | null = null
+  let list: { readonly messages: number; readonly octets: number } | null = null
+  for (const turn of turns) {
+    if (turn.verb === 'DELE' || turn.verb === 'RSET') {
+      stat = null
+      list = null
+    } else if (turn.verb === 'STAT') stat = dropListing(serverText(turn) ?? '') ?? stat
+    else if (turn.verb === 'LIST' && turn.words.length === 0) list = sumOf(turn) ?? list
+    else continue
+    if (stat === null || list === null) continue
+    if (stat.messages === list.messages && stat.octets === list.octets) continue
+    const text = `STAT says ${stat.messages} messages of ${stat.octets} octets, LIST ${list.messages} of ${list.octets}`
+    return [{ number: turn.number, side: 'server', text, reference: 'RFC 1939 §5', severity: 'hint' }]
+  }
+  return []
+}
+
+/** Null where the listing was not kept whole. */
+function sumOf(turn: Turn): { readonly messages: number; readonly octets: number } | null {
+  if (turn.end === null) return null
+  const lines = serverLines(turn)
+  const sizes = listedMessages(lines).map(({ rest }) => listedOctets(rest))
+  const isKept = turn.end.octets === turn.content.server.reduce((sum, { length }) => sum + length, 0)
+  if (!isKept || sizes.length !== lines.length) return null
+  let octets = 0
+  for (const size of sizes) {
+    if (size === null) return null
+    octets += size
+  }
+  return { messages: sizes.length, octets }
+}
+
+function uniqueIdHints({ turns }: Heard): readonly Hint[] {
+  const hints: Hint[] = []
+  for (const turn of turns) {
+    if (turn.verb !== 'UIDL') continue
+    const listed = listedIn(turn)
+    hints.push(...repeatedUniqueIds(turn, listed), ...malformedUniqueIds(turn, listed))
+  }
+  return hints
+}
+
+function repeatedUniqueIds(turn: Turn, listed: ReturnType<typeof listedMessages>): readonly Hint[] {
+  const holders = new Map<string, number>()
+  for (const { messageNumber, rest } of listed) {
+    const holder = holders.get(rest)
+    holders.set(rest, messageNumber)
+    if (holder === undefined || holder === messageNumber) continue
+    const text = `UIDL gives messages ${holder} and ${messageNumber} the same unique-id ${shortened(rest)}: a client may fetch only one of them (which is right only if they are identical copies)`
+    return [{ number: turn.number, side: 'server', text, reference: 'RFC 1939 §7', severity: 'attention' }]
+  }
+  return []
+}
+
+function malformedUniqueIds(turn: Turn, listed: ReturnType<typeof listedMessages>): readonly Hint[] {
+  const wrong = listed.filter(({ rest }) => !UNIQUE_ID.test(rest))
+  const [first] = wrong
+  if (first === undefined) return []
+  const { messageNumber, rest } = first
+  const how =
+    rest.length > UNIQUE_ID_SHOWN ? `has ${rest.length} characters` : 'has blanks or other characters'
+  const others = wrong.length === 1 ? '' : `, ${wrong.length - 1} more are like it`
+  const text = `the unique-id of message ${messageNumber} ${how}; 1 to 70 of printable ASCII without blanks are allowed${others}`
+  return [{ number: turn.number, side: 'server', text, reference: 'RFC 1939 §7', severity: 'hint' }]
+}
+
+function shortened(uniqueId: string): string {
+  const shown = shownLine(uniqueId)
+  return shown.length <= UNIQUE_ID_SHOWN ? shown : `${shown.slice(0, UNIQUE_ID_SHOWN)}...`
+}
+
+/** A TOP that fails for a message which is there: the server has none. */
+function topHints(heard: Heard): readonly Hint[] {
+  const { turns } = heard
+  const present = new Set(listedSizes(heard).keys())
+  for (const turn of turns) if (turn.verb === 'RETR' && succeeded(turn)) present.add(Number(turn.words[0]))
+  const tops = turns.filter(({ verb }) => verb === 'TOP')
+  const refused = tops.find((turn) => wasRefused(turn) && present.has(Number(turn.words[0])))
+  if (refused === undefined || tops.some(succeeded)) return []
+  const text =
+    'the server refuses TOP for a message that is there: TOP is optional, a client has to do without or use RETR'
+  return [{ number: refused.number, side: 'server', text, reference: 'RFC 1939 §7', severity: 'hint' }]
+}
