@@ -92,6 +92,8 @@ export const FAILURE_CODES = {
   POSTERN_WRITE_STALLED: 'a side took no octets though some waited for it',
   POSTERN_LIMIT: 'a limit of sessions was reached',
   POSTERN_SHUTTING_DOWN: 'postern is ending',
+  POSTERN_CAPTURE_ENCRYPTED: 'a capture shows a session that goes on in TLS',
+  POSTERN_CAPTURE_INCOMPLETE: 'a capture lacks a part of the session',
 } as const
 
 export type FailureCode = keyof typeof FAILURE_CODES
