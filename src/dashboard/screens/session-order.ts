@@ -30,8 +30,8 @@ export interface WantedSessions {
   /** What they were filtered by; null for nothing. Another one is obeyed at once. */
   readonly filter: Filter | null
   readonly sort: SessionSort
-  /** Ids of the only sessions to show; null for all. */
-  readonly only: ReadonlySet<string> | null
+  /** Ordinals of the only sessions to show; null for all. */
+  readonly only: ReadonlySet<number> | null
 }
 
 /** Sessions in order, and what they were made of. */
@@ -54,7 +54,7 @@ export function orderSessions(
 ): SessionOrder {
   if (before !== null && stillHolds(before, wanted, now)) return before
   const { sessions, sort, only } = wanted
-  const shown = only === null ? sessions.slice() : sessions.filter(({ id }) => only.has(id))
+  const shown = only === null ? sessions.slice() : sessions.filter(({ ordinal }) => only.has(ordinal))
   const column = columnOf(sort.column)
   const ordered = column.id === 'number' ? shown : sorted(before, shown, column)
   if (column.id === 'number' && sort.isReversed) ordered.reverse()
