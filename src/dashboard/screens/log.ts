@@ -77,7 +77,7 @@ export const logScreen: ScreenModule<LogState> = {
       },
     },
     {
-      keys: ['S-f'],
+      keys: ['S-f', 'space'],
       label: 'follow',
       help: 'follows the newest line, or stops following',
       run: (state, context) => stay(settle({ ...state, isFollowing: !state.isFollowing }, context)),

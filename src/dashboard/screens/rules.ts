@@ -3,14 +3,19 @@
  * unfolded, the last sessions in which it did. Written over lines that name no kind, so that rules of other kinds are
  * further lines. Changes nothing itself: what a key does is a request to the proxy.
  */
-import { FilterError, parseFilter } from '../../expression/filter.js'
 import type { SessionRecord } from '../../sessions/session-record.js'
-import type { HeldKind, TraceContent, TraceEvent } from '../../trace/event.js'
+import type { TraceContent, TraceEvent } from '../../trace/event.js'
 import type { Breakpoint } from '../../watch/protocol.js'
 import { wrapTo } from '../cells.js'
 import type { Row } from '../frame.js'
 import type { ScreenContext, ScreenEffect, ScreenModule, Step } from '../screen-module.js'
 import { cutRow, highlightRow, joinPanes, row, span, titleRow } from '../spans.js'
+import {
+  askChangedBreakpoint,
+  askNewBreakpoint,
+  refuseInRecording,
+  switchBreakpoint,
+} from './breakpoint-prompt.js'
 import {
   LIST_START,
   type ListExtent,
@@ -20,7 +25,7 @@ import {
 } from './list-position.js'
 import { findNext } from './list-search.js'
 import { ageText, clockText, countText } from './quantities.js'
-import { ask, confirm } from './questions.js'
+import { confirm } from './questions.js'
 import { type FittedColumn, fitColumns, headerRow, itemRow, type TableColumn } from './table.js'
 
 type Held = Extract<TraceContent, { type: 'held' }>
@@ -67,9 +72,6 @@ export interface RulesState {
 const MATCHES = 10
 /** Sessions that are searched for matches, newest first: five thousand would be felt at every frame. */
 const SEARCHED_SESSIONS = 500
-/** Clients give up reading after 30 to 60 seconds. */
-const HOLD_MS = 60_000
-const KINDS: readonly HeldKind[] = ['command', 'reply', 'message']
 /** Rows for what the screen shows, the head of the table and a blank one. */
 const HEAD_ROWS = 3
 /** From so many columns on, the selected rule is told beside the list. */
@@ -152,30 +154,19 @@ export const rulesScreen: ScreenModule<RulesState> = {
       keys: ['space'],
       label: 'on/off',
       help: 'switches the selected breakpoint on or off; what it holds stays held',
-      run: (state, context) =>
-        withRule(state, context, ({ breakpoint }) => [
-          {
-            type: 'request',
-            request: {
-              type: 'set-breakpoint',
-              breakpoint: breakpoint.id,
-              filter: breakpoint.filter,
-              kinds: breakpoint.kinds,
-              holdMs: breakpoint.holdMs,
-              isOn: !breakpoint.isOn,
-            },
-            done: `Breakpoint ${breakpoint.isOn ? 'off' : 'on'}: ${breakpoint.filter}`,
-          },
-        ]),
+      run: (state, context) => withRule(state, context, ({ breakpoint }) => [switchBreakpoint(breakpoint)]),
     },
     {
-      keys: ['n'],
-      label: 'new',
-      help: 'makes a breakpoint: asks for its filter, and for what it holds',
-      run: (state, context) =>
-        context.source === 'recording'
-          ? { state, effects: [noLongerLive()] }
-          : { state, effects: [askFilter('')] },
+      keys: ['a'],
+      label: 'add',
+      help: 'makes a breakpoint: asks for its filter, then for what it holds and how long',
+      run: (state, context) => ({ state, effects: askNewBreakpoint('', context) }),
+    },
+    {
+      keys: ['e'],
+      label: 'edit',
+      help: 'changes filter, kinds and time of the selected breakpoint',
+      run: (state, context) => withRule(state, context, ({ breakpoint }) => askChangedBreakpoint(breakpoint)),
     },
     {
       keys: ['x'],
@@ -239,7 +230,13 @@ function withRule(
   const state = settle(given, context)
   const rule = ruleOf(state)
   if (rule === null) return { state, effects: [nothingSelected()] }
-  return { state, effects: context.source === 'recording' ? [noLongerLive()] : effects(rule) }
+  return {
+    state,
+    effects:
+      context.source === 'recording'
+        ? [refuseInRecording('Nothing passes that a rule could catch')]
+        : effects(rule),
+  }
 }
 
 /** The selected rule, or the one that the selected match stands under. */
@@ -251,58 +248,8 @@ function ruleOf({ lines, position }: RulesState): RuleLine | null {
   return null
 }
 
-function askFilter(initial: string): ScreenEffect {
-  return ask('hold where (filter)', initial, (text) => {
-    const problem = problemOf(text)
-    // Asked again with what was written: nobody types a filter twice.
-    if (problem !== null) return [askFilter(text), { type: 'say', text: problem, tone: 'error' }]
-    return [askKinds(text.trim(), KINDS.join(' '))]
-  })
-}
-
-function askKinds(filter: string, initial: string): ScreenEffect {
-  return ask(`hold what (${KINDS.join(' ')})`, initial, (text) => {
-    const words = text
-      .trim()
-      .toLowerCase()
-      .split(/[\s,]+/)
-    const kinds = KINDS.filter((kind) => words.includes(kind) || words.includes(`${kind}s`))
-    if (kinds.length === 0 || kinds.length !== new Set(words).size) {
-      const found = text.trim() === '' ? 'nothing' : text.trim()
-      const problem = `A breakpoint holds ${KINDS.join(', ')}, or several of them; found: ${found}`
-      return [askKinds(filter, text), { type: 'say', text: problem, tone: 'error' }]
-    }
-    return [
-      {
-        type: 'request',
-        request: { type: 'set-breakpoint', breakpoint: null, filter, kinds, holdMs: HOLD_MS, isOn: true },
-        done: `Holding each ${kinds.join(' and ')} where ${filter}, for ${HOLD_MS / 1000} s at most`,
-      },
-    ]
-  })
-}
-
-function problemOf(text: string): string | null {
-  if (text.trim() === '') return 'A breakpoint needs a filter, such as command == "RETR"'
-  try {
-    parseFilter(text)
-    return null
-  } catch (error) {
-    if (error instanceof FilterError) return `${error.message} (column ${error.column + 1})`
-    throw error
-  }
-}
-
-function noLongerLive(): ScreenEffect {
-  return {
-    type: 'say',
-    text: 'This is a recording: nothing passes that a rule could catch.',
-    tone: 'attention',
-  }
-}
-
 function nothingSelected(): ScreenEffect {
-  return { type: 'say', text: 'There is no rule yet: n makes one.', tone: 'attention' }
+  return { type: 'say', text: 'There is no rule yet: a makes one.', tone: 'attention' }
 }
 
 function settle(state: RulesState, context: ScreenContext): RulesState {
@@ -466,7 +413,7 @@ function emptyRows({ source }: ScreenContext): readonly Row[] {
     [],
     row('  No rule yet. A breakpoint holds what its filter catches until you decide about it.'),
     [],
-    row(span('  n   makes one. Filters to start from:', 'dim')),
+    row(span('  a   makes one. Filters to start from:', 'dim')),
     row('      command == "RETR"                 each message, before the client gets it'),
     row('      command == "DELE"                 each deletion, before the server hears of it'),
     row('      indicator == "-ERR"               each refusal of the server'),
