@@ -7,7 +7,7 @@
 export interface HalfStep {
   /** In order, without repetition. */
   readonly pieces: readonly Buffer[]
-  /** Everything up to the FIN is there. */
+  /** The FIN was seen, and everything up to it is there or known to be lost. */
   readonly hasEnded: boolean
   /** Octets are missing and nothing behind them can be read. */
   readonly isLost: boolean
@@ -55,7 +55,7 @@ export class TcpHalf {
   /** Takes the next segment as captured. */
   take(segment: HalfSegment): HalfStep {
     const { payload, isSyn, isFin, cutOctets } = segment
-    if (this.#isLost) return { pieces: [], hasEnded: false, isLost: true }
+    if (this.#isLost) return { pieces: [], hasEnded: segment.isFin, isLost: true }
     const sequence = isSyn ? add(segment.sequence, 1) : segment.sequence
     // A SYN says where the octets begin; in a capture begun later, the first segment does.
     this.#next ??= sequence
@@ -64,7 +64,8 @@ export class TcpHalf {
     if (payload.length > 0 || cutOctets > 0) this.#offer({ sequence, payload, isCut: cutOctets > 0 }, pieces)
     if (this.#heldOctets > MOST_HELD_OCTETS || this.#held.length > MOST_HELD_SEGMENTS) this.#isLost = true
     if (this.#isLost) this.#held = []
-    return { pieces, hasEnded: this.#finAt !== null && this.#finAt === this.#next, isLost: this.#isLost }
+    const hasEnded = this.#finAt !== null && (this.#isLost || this.#finAt === this.#next)
+    return { pieces, hasEnded, isLost: this.#isLost }
   }
 
   #offer(segment: Held, pieces: Buffer[]): void {
