@@ -150,6 +150,9 @@ function limitSentence(summary: string): string {
 function operatorSentence(summary: string): string {
   const [, left = '', operator = '', right = ''] =
     /^no such overload: (.+) (==|!=|<=|>=|<|>|in|\+|-|\*|\/|%) (.+)$/.exec(summary) ?? []
+  if (left === 'null' || right === 'null') {
+    return '`null` is not possible in a filter; `known(user)` asks whether a field has a value'
+  }
   if (operator !== '')
     return `\`${operator}\` does not go with ${typeInWords(left)} and ${typeInWords(right)}`
   const [, sign = '', operand = ''] = /^no such overload: ([!-])(.+)$/.exec(summary) ?? []

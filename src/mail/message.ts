@@ -1,10 +1,11 @@
 /**
  * What is told of one message: the headers that people look for, its parts and attachments. The one call that
- * fields, lists and the message screen are made of.
+ * fields, lists and the message screen are made of. Nothing is looked for before it is asked for.
  */
-import type { HeaderSection } from './header.js'
+import { fieldNamed, type HeaderSection, readHeader } from './header.js'
 import { MAIL_LIMITS, type MailLimits } from './limits.js'
-import { type MimeOutline, mimeOutline } from './outline.js'
+import { type MimeOutline, type MimePart, mimeOutline } from './outline.js'
+import { decodedOctets, textOfPart } from './part.js'
 
 /** A part that has a file name or calls itself an attachment. */
 export interface Attachment {
@@ -12,24 +13,28 @@ export interface Attachment {
   /** Harmless; empty where the part has none. */
   readonly name: string
   readonly type: string
-  /** Decoded octets; counted when first asked for. */
+  /** Decoded octets. */
   readonly size: number
 }
 
-/** Harmless text throughout; null for a header that the message does not have. */
+/**
+ * Harmless text throughout; null for a header that the message does not have. Each is found when first asked for, so
+ * read the ones you need: spreading an object loses them.
+ */
 export interface MessageFacts {
   readonly subject: string | null
   readonly from: string | null
   readonly to: string | null
+  /** As written. */
   readonly date: string | null
   readonly messageId: string | null
   readonly header: HeaderSection
-  /** Decoded values by lower-case name, the first of each; made when first asked for. */
+  /** Decoded values by lower-case name, the first of each. */
   readonly headers: ReadonlyMap<string, string>
   readonly attachments: readonly Attachment[]
   readonly outline: MimeOutline
   readonly octets: number
-  /** The text that a person would read first: made when first asked for, bounded, lines joined by LF. */
+  /** The text that a person would read first, bounded, lines joined by LF; empty where there is none. */
   readonly text: string
 }
 
@@ -40,18 +45,118 @@ export interface MessageFacts {
  * Never fails.
  */
 export function describeMessage(octets: Buffer, limits: MailLimits = MAIL_LIMITS): MessageFacts {
-  const outline = mimeOutline(octets, limits)
+  return new Description(octets, limits)
+}
+
+class Description implements MessageFacts {
+  readonly #octets: Buffer
+  readonly #limits: MailLimits
+  #header: HeaderSection | null = null
+  #headers: ReadonlyMap<string, string> | null = null
+  #outline: MimeOutline | null = null
+  #attachments: readonly Attachment[] | null = null
+  #text: string | null = null
+
+  constructor(octets: Buffer, limits: MailLimits) {
+    this.#octets = octets
+    this.#limits = limits
+  }
+
+  get octets(): number {
+    return this.#octets.length
+  }
+
+  get subject(): string | null {
+    return this.#valueOf('subject')
+  }
+
+  get from(): string | null {
+    return this.#valueOf('from')
+  }
+
+  get to(): string | null {
+    return this.#valueOf('to')
+  }
+
+  get date(): string | null {
+    return this.#valueOf('date')
+  }
+
+  get messageId(): string | null {
+    return this.#valueOf('message-id')
+  }
+
+  get header(): HeaderSection {
+    this.#header ??= readHeader(this.#octets, this.#limits)
+    return this.#header
+  }
+
+  get headers(): ReadonlyMap<string, string> {
+    this.#headers ??= firstOfEach(this.header)
+    return this.#headers
+  }
+
+  get outline(): MimeOutline {
+    this.#outline ??= mimeOutline(this.#octets, this.#limits)
+    return this.#outline
+  }
+
+  get attachments(): readonly Attachment[] {
+    this.#attachments ??= this.outline.parts
+      .filter(isAttachment)
+      .map((part) => attachmentOf(this.#octets, part))
+    return this.#attachments
+  }
+
+  get text(): string {
+    this.#text ??= this.#firstText()
+    return this.#text
+  }
+
+  #valueOf(name: string): string | null {
+    return fieldNamed(this.header, name)?.value ?? null
+  }
+
+  #firstText(): string {
+    const leaves = this.outline.parts.filter(({ children }) => children.length === 0)
+    const shown = leaves.filter(({ disposition }) => disposition !== 'attachment')
+    // A text with a file name is read only where there is no other.
+    const readable = [
+      ...shown.filter(({ name }) => name === null),
+      ...shown.filter(({ name }) => name !== null),
+    ]
+    const part =
+      readable.find(({ type }) => type === 'text/plain') ??
+      readable.find(({ type }) => type === 'text/html') ??
+      readable.find(({ type }) => type.startsWith('text/'))
+    return part === undefined ? '' : textOfPart(this.#octets, part, this.#limits)
+  }
+}
+
+function firstOfEach(header: HeaderSection): ReadonlyMap<string, string> {
+  const headers = new Map<string, string>()
+  for (const { name, value } of header.fields) {
+    const key = name.toLowerCase()
+    if (!headers.has(key)) headers.set(key, value)
+  }
+  return headers
+}
+
+function isAttachment(part: MimePart): boolean {
+  if (part.type.startsWith('multipart/')) return false
+  return part.name !== null || part.disposition === 'attachment'
+}
+
+/** The size is counted when asked for: that decodes the part. The library for expressions wants plain objects. */
+function attachmentOf(octets: Buffer, part: MimePart): Attachment {
+  let size: number | null = null
   return {
-    subject: null,
-    from: null,
-    to: null,
-    date: null,
-    messageId: null,
-    header: outline.root.header,
-    headers: new Map(),
-    attachments: [],
-    outline,
-    octets: octets.length,
-    text: '',
+    path: part.path,
+    name: part.name ?? '',
+    type: part.type,
+    get size() {
+      size ??= decodedOctets(octets, part)
+      return size
+    },
   }
 }
