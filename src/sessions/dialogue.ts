@@ -8,7 +8,7 @@ import { hintOfAnomaly } from './anomaly-hints.js'
 import { remembered } from './derived.js'
 import { type Hint, habitHints } from './hints.js'
 import { linesOf, shownLine } from './listings.js'
-import { factsOf } from './message-facts.js'
+import { summaryOf } from './message-facts.js'
 import { type MessageRecord, messagesOf } from './messages.js'
 import { statusLineOctets } from './octets.js'
 import type { SessionRecord } from './session-record.js'
@@ -247,7 +247,7 @@ class Writer {
 
   #messageLine(number: number, end: Of<'content-end'> | null): Line {
     const message = this.#messages.get(number)
-    const facts = message === undefined ? null : factsOf(message)
+    const facts = message === undefined ? null : summaryOf(message)
     const which = message?.messageNumber === undefined ? 'message' : `message ${message.messageNumber ?? '?'}`
     const isAnswered = message !== undefined && message.original === null && message.sent !== null
     const size = end !== null ? `${end.octets} octets` : isAnswered ? 'answered by postern' : 'not ended'
