@@ -63,6 +63,13 @@ const ENTRIES: Readonly<Record<keyof Limits, Entry>> = {
     'Largest capability list of the server.',
     'RFC 2449 §5 allows 512 for one capability',
   ],
+  heldMessageOctets: [
+    'held-message',
+    'octets',
+    1_024,
+    64 * MIB,
+    'Largest message that a breakpoint can hold.',
+  ],
   pendingCommands: [
     'pending-commands',
     'items',

@@ -10,6 +10,9 @@ const UNSAFE = /[\r\n\0]/
 const BEYOND_LATIN_1 = /[^\0-\xff]/
 const EVERY_BEYOND_LATIN_1 = /[^\0-\xff]/gu
 
+const DOT = 0x2e
+const STUFFED_LINE = Buffer.from('\r\n..', 'latin1')
+
 /**
  * Writes a status line with its CRLF.
  *
@@ -66,10 +69,13 @@ export function encodeContent(content: Buffer): Buffer {
 /**
  * Removes byte-stuffing from content.
  *
- * @param content octets between the status line and the termination octet line
+ * @param content octets between the status line and the termination octet line; handed back where nothing is stuffed
  * RFC 1939 §3.
  */
 export function removeByteStuffing(content: Buffer): Buffer {
+  // Most messages have no such line, and need no copy then.
+  const isStuffed = (content[0] === DOT && content[1] === DOT) || content.includes(STUFFED_LINE)
+  if (!isStuffed) return content
   const text = content.toString('latin1')
   const plain = text.replaceAll('\r\n..', '\r\n.')
   return Buffer.from(plain.startsWith('..') ? plain.slice(1) : plain, 'latin1')

@@ -13,6 +13,8 @@ export interface Limits {
   readonly statusLineOctets: number
   /** Largest CAPA response that is held to be rewritten. */
   readonly capabilityOctets: number
+  /** Largest message that is gathered while a breakpoint may hold it; a larger one goes on as it comes. */
+  readonly heldMessageOctets: number
   /** Commands of one client that wait for replies; past it the client is read no further. */
   readonly pendingCommands: number
   /** Commands at the server without a reply, where the server announced PIPELINING. */
@@ -57,6 +59,8 @@ export const DEFAULT_LIMITS: Limits = {
   statusLineOctets: 16_384,
   // 128 lines of the 512 octets that RFC 2449 §3 allows.
   capabilityOctets: 65_536,
+  // Most providers take no mail over 25 MB, and nearly none of that size is what somebody looks into.
+  heldMessageOctets: 16_777_216,
   // Clients pipeline a whole maildrop of RETR or DELE (mpop does); past this backpressure, not an error.
   pendingCommands: 1_000,
   // Keeps what is in flight far below a TCP window (RFC 2449 §6.6).

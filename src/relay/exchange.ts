@@ -3,55 +3,95 @@
  * queue, which gives replies their order and the decoder its grammar.
  */
 import { type Command, type ReplyShape, replyShapeOf } from '../pop3/command.js'
+import type { StatusLine } from '../pop3/reply-decoder.js'
+import type { Transition } from '../pop3/session.js'
+import type { Origin } from '../trace/event.js'
+import type { GatheredReply } from './gathered-reply.js'
+import type { Hold } from './hold.js'
+import type { ToldContent } from './told-content.js'
 
 /** What postern answers itself, in the place of the server. */
 export interface LocalAnswer {
+  /** All of it, content and termination octet line included. */
   readonly octets: Buffer
   readonly indicator: '+OK' | '-ERR'
   readonly responseCode: string | null
   readonly text: string
-  readonly next: 'go-on' | 'start-tls' | 'end'
+  /** What of `octets` is content, byte-stuffed, without the termination octet line; null for one line. */
+  readonly content: Buffer | null
+  /** `end`: the client broke the protocol; `leave`: it was told that the session is over. */
+  readonly next: 'go-on' | 'start-tls' | 'end' | 'leave'
+}
+
+/** A reply that is here whole and waits for a person. */
+export interface ArrivedReply {
+  readonly status: StatusLine
+  readonly statusLine: Buffer
+  /** Content and termination octet line as they came; empty for one line. */
+  readonly content: readonly Buffer[]
+  /** Octets of the content with byte-stuffing removed. */
+  readonly contentOctets: number
+  readonly transition: Transition
 }
 
 /** A command on its way: not sent yet, at the server, or answered by postern when its turn comes. */
 export interface Exchange {
   readonly number: number
-  readonly command: Command
+  readonly origin: Origin
+  /** As the server gets it. */
+  command: Command
   /** The exact octets of the command. */
-  readonly wire: Buffer
+  wire: Buffer
+  /** The command as it was told when it came, and whether part of it was left out as a credential. */
+  readonly shown: string
+  readonly isSecret: boolean
+  /** Of the reply that the client waits for; what the server is sent instead has the same. */
   readonly shape: ReplyShape
   readonly givenAt: number
-  readonly local: LocalAnswer | null
+  local: LocalAnswer | null
+  /** Breakpoints were asked about the command. */
+  isCleared: boolean
   isSent: boolean
-  /** The status line has been passed on; content or nothing follows. */
+  /** The status line has been decoded; content or nothing follows. */
   isAnswered: boolean
-  /** Status line and content of a CAPA reply, held to be made true. */
-  capabilities: HeldCapabilities | null
-}
-
-export interface HeldCapabilities {
-  readonly statusLine: Buffer
-  readonly content: Buffer[]
-  octets: number
+  /** The client has octets of the reply: nothing else can be said in its place. */
+  hasBegun: boolean
+  /** Content goes to the client as it comes. */
+  passes: boolean
+  /** A reply that does not go on as it comes. */
+  gathered: GatheredReply | null
+  told: ToldContent | null
+  hold: Hold | null
+  arrived: ArrivedReply | null
 }
 
 /** A command that goes to the server, or with `local` one that postern answers in its turn. */
 export function newExchange(
   number: number,
+  origin: Origin,
   command: Command,
   wire: Buffer,
+  told: { readonly shown: string; readonly isSecret: boolean },
   givenAt: number,
   local: LocalAnswer | null,
 ): Exchange {
   return {
     number,
+    origin,
     command,
     wire,
+    ...told,
     shape: replyShapeOf(command),
     givenAt,
     local,
+    isCleared: false,
     isSent: false,
     isAnswered: false,
-    capabilities: null,
+    hasBegun: false,
+    passes: false,
+    gathered: null,
+    told: null,
+    hold: null,
+    arrived: null,
   }
 }

@@ -3,7 +3,7 @@
  * command and the situation it comes in, an answer or null.
  */
 import type { Command } from '../pop3/command.js'
-import { encodeContent, encodeStatusLine } from '../pop3/encoder.js'
+import { encodeStatusLine } from '../pop3/encoder.js'
 import { declassify } from '../pop3/secret.js'
 import type { Session } from '../pop3/session.js'
 import type { LocalAnswer } from './exchange.js'
@@ -52,14 +52,17 @@ export function localAnswerTo(command: Command, situation: Situation): LocalAnsw
 /** Writes `-ERR` with `text`. */
 export function refusal(responseCode: string | null, text: string): LocalAnswer {
   const octets = encodeStatusLine('-ERR', responseCode, text)
-  return { octets, indicator: '-ERR', responseCode, text, next: 'go-on' }
+  return { octets, indicator: '-ERR', responseCode, text, content: null, next: 'go-on' }
 }
 
 /** The list for a server without CAPA, where the client needs one to find STLS (RFC 2595 §4). */
-export function capabilitiesInPlaceOfServer(refusesLogin: boolean): Buffer {
+export function capabilitiesInPlaceOfServer(refusesLogin: boolean): {
+  readonly statusLine: Buffer
+  readonly content: Buffer
+} {
   const lines = refusesLogin ? ['PIPELINING', 'STLS'] : ['USER', 'PIPELINING', 'STLS']
   const content = Buffer.from(lines.map((line) => `${line}\r\n`).join(''), 'latin1')
-  return Buffer.concat([encodeStatusLine('+OK', null, 'capability list follows'), encodeContent(content)])
+  return { statusLine: encodeStatusLine('+OK', null, 'capability list follows'), content }
 }
 
 function answerToStls(situation: Situation): LocalAnswer {
@@ -71,7 +74,7 @@ function answerToStls(situation: Situation): LocalAnswer {
   if (session.isUtf8) return refusal(null, 'STLS comes before UTF8')
   const text = 'begin TLS negotiation'
   const octets = encodeStatusLine('+OK', null, text)
-  return { octets, indicator: '+OK', responseCode: null, text, next: 'start-tls' }
+  return { octets, indicator: '+OK', responseCode: null, text, content: null, next: 'start-tls' }
 }
 
 function beginsWithWord(command: Command, word: string): boolean {

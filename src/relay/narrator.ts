@@ -9,7 +9,7 @@ import type { StatusLine } from '../pop3/reply-decoder.js'
 import { repeatsSecret } from '../pop3/sasl.js'
 import { REDACTED, Secret } from '../pop3/secret.js'
 import type { Session } from '../pop3/session.js'
-import type { Side, TraceContent } from '../trace/event.js'
+import type { Attention, Origin, Side, TraceContent } from '../trace/event.js'
 import { safeText } from '../trace/safe-text.js'
 import type { Exchange } from './exchange.js'
 
@@ -20,6 +20,8 @@ const RESPONSE_CODE_CODE_POINTS = 40
 const USER_CODE_POINTS = 320
 /** A shorter one stands in any text by chance. */
 const MINIMUM_KEYWORD_OCTETS = 3
+/** Listings are full of short numbers and words, so that a shorter secret would hide them and give nothing away. */
+const MINIMUM_CONTENT_SECRET_OCTETS = 4
 const CR = 0x0d
 
 /** What a person may be shown. */
@@ -27,6 +29,14 @@ export interface NarratorOptions {
   readonly showsUserNames: boolean
   /** Upper-case verbs beyond the command table, named by the configuration and so no credentials. */
   readonly multiLineVerbs: ReadonlySet<string>
+  readonly attention: Attention
+}
+
+/** A command as it was told. */
+export interface ToldCommand {
+  readonly shown: string
+  /** Part of it was left out, since it may be a credential. */
+  readonly isSecret: boolean
 }
 
 /** One session's narrator. */
@@ -55,21 +65,40 @@ export class Narrator {
   }
 
   /** Tells a command and remembers what of it is secret. */
-  command(number: number, command: Command, wire: Buffer, anomalies: readonly Anomaly[]): void {
+  command(
+    number: number,
+    origin: Origin,
+    command: Command,
+    wire: Buffer,
+    anomalies: readonly Anomaly[],
+  ): ToldCommand {
+    const told = this.#told(command)
     this.#tell({
       type: 'command',
       number,
       verb: command.verb,
-      shown: this.#show(command),
+      shown: told.shown,
       octets: wire.length,
-      origin: 'client',
-      wire: null,
+      origin,
+      wire: this.#openOctets(wire, told.shown, told.isSecret),
     })
     this.anomalies('client', anomalies, number)
-    const secrets = this.#secretsOf(command, wire)
-    if (secrets.length === 0) return
-    this.#remember(secrets)
-    this.#unanswered.set(number, secrets)
+    this.#rememberCommand(number, command, wire)
+    return told
+  }
+
+  /** Tells what the server gets in the place of a command. */
+  commandReplaced(number: number, command: Command, wire: Buffer): void {
+    const { shown, isSecret } = this.#told(command)
+    this.#tell({
+      type: 'command-replaced',
+      number,
+      verb: command.verb,
+      shown,
+      octets: wire.length,
+      wire: this.#openOctets(wire, shown, isSecret),
+    })
+    this.#rememberCommand(number, command, wire)
   }
 
   saslChallenge(number: number, challenge: Secret, anomalies: readonly Anomaly[]): void {
@@ -97,6 +126,7 @@ export class Narrator {
   /**
    * Tells the status line of a reply.
    *
+   * @param wire the status line as it is on the wire
    * @param now milliseconds, of the clock that dates the exchange
    * @returns the status line as it may be shown: some servers quote what they did not understand, and that may
    * be a password
@@ -105,12 +135,16 @@ export class Narrator {
     exchange: Exchange,
     source: 'server' | 'postern',
     status: Pick<StatusLine, 'indicator' | 'responseCode' | 'text'>,
+    wire: Buffer,
     now: number,
   ): ShownStatus {
     const { number, command, givenAt } = exchange
     const text = fullText(status)
-    const repeats = source === 'server' && this.#repeatsSecret(text, number)
-    this.#unanswered.delete(number)
+    // The octets of a response code too: it is decoded to upper case.
+    const repeats =
+      source === 'server' &&
+      (this.#repeatsSecret(text, number) ||
+        (status.responseCode !== null && this.#repeatsSecret(wire.toString('latin1'), number)))
     if (repeats) this.anomaly('server', 'credential-echoed', number, null)
     const code = repeats ? null : status.responseCode
     const shown = {
@@ -118,6 +152,7 @@ export class Narrator {
       text: repeats ? REDACTED : safeText(status.text),
     }
     const { indicator } = status
+    const line = [indicator, shown.responseCode === null ? '' : `[${shown.responseCode}]`, shown.text]
     this.#tell({
       type: 'reply',
       number,
@@ -126,9 +161,29 @@ export class Narrator {
       indicator,
       ...shown,
       afterMs: now - givenAt,
-      wire: null,
+      wire: this.#openOctets(wire, line.filter((word) => word !== '').join(' '), repeats),
     })
-    return shown
+    return { ...shown, isSecret: repeats }
+  }
+
+  /** Forgets the secrets of a command that only its own reply would quote. */
+  answered(number: number): void {
+    this.#unanswered.delete(number)
+  }
+
+  /**
+   * Tells content of a reply as it is on the wire, if it is mail, or if no credential stands in it.
+   *
+   * @param isMail mail is told to who asked for mail, whatever stands in it
+   */
+  content(exchange: Exchange, source: 'server' | 'postern', wire: Buffer, isMail: boolean): void {
+    if (wire.length === 0) return
+    const { number, command } = exchange
+    if (!isMail && this.#repeatsSecret(wire.toString('latin1'), number, MINIMUM_CONTENT_SECRET_OCTETS)) {
+      this.anomaly('server', 'credential-echoed', number, wire.length)
+      return
+    }
+    this.#tell({ type: 'content', number, verb: command.verb, source, wire })
   }
 
   /** The user as given, with the mechanism of the last login tried. */
@@ -149,10 +204,31 @@ export class Narrator {
     this.#unanswered.clear()
   }
 
-  #repeatsSecret(text: string, number: number): boolean {
+  #repeatsSecret(text: string, number: number, minimumOctets = 0): boolean {
     const repeats = (secrets: readonly Secret[]): boolean =>
-      secrets.some((secret) => repeatsSecret(text, secret))
+      secrets.some((secret) => secret.octets >= minimumOctets && repeatsSecret(text, secret))
     return repeats(this.#unanswered.get(number) ?? []) || this.#secrets.some(repeats)
+  }
+
+  #rememberCommand(number: number, command: Command, wire: Buffer): void {
+    const secrets = this.#secretsOf(command, wire)
+    if (secrets.length === 0) return
+    this.#remember(secrets)
+    this.#unanswered.set(number, [...(this.#unanswered.get(number) ?? []), ...secrets])
+  }
+
+  /** The octets of a line for who watches: only where they are not the shown text, and never beside a credential. */
+  #openOctets(wire: Buffer, shown: string, isSecret: boolean): Buffer | null {
+    if (!this.#options.attention.isWatched || isSecret) return null
+    // A copy: the line is a slice of what was read in one go.
+    return Buffer.from(`${shown}\r\n`, 'utf8').equals(wire) ? null : Buffer.from(wire)
+  }
+
+  #told(command: Command): ToldCommand {
+    const isNaming = command.verb === 'USER' || command.verb === 'APOP'
+    const hidesName = isNaming && !this.#options.showsUserNames
+    const isSecret = command.secret !== null || this.#hidesKeyword(command) || hidesName
+    return { shown: this.#show(command), isSecret }
   }
 
   #secretsOf(command: Command, wire: Buffer): readonly Secret[] {
@@ -190,6 +266,8 @@ export class Narrator {
 export interface ShownStatus {
   readonly responseCode: string | null
   readonly text: string
+  /** It repeated a credential, which was left out. */
+  readonly isSecret: boolean
 }
 
 /** A line as one secret, without its line end. */

@@ -12,7 +12,7 @@ import {
 } from '../pop3/capabilities.js'
 import type { Command } from '../pop3/command.js'
 import { type ClientEvent, CommandDecoder } from '../pop3/command-decoder.js'
-import { encodeContent, encodeStatusLine } from '../pop3/encoder.js'
+import { encodeStatusLine, removeByteStuffing } from '../pop3/encoder.js'
 import type { Limits } from '../pop3/limits.js'
 import {
   type ExpectedOfServer,
@@ -21,13 +21,45 @@ import {
   type StatusLine,
 } from '../pop3/reply-decoder.js'
 import type { Secret } from '../pop3/secret.js'
-import { Session } from '../pop3/session.js'
-import type { Attention, ClosedReason, Failure, Side, TlsFacts, TraceContent } from '../trace/event.js'
-import { type Exchange, newExchange } from './exchange.js'
-import type { Interceptor } from './interception.js'
+import { Session, type Transition } from '../pop3/session.js'
+import type {
+  Attention,
+  ClosedReason,
+  Failure,
+  HeldKind,
+  Side,
+  TlsFacts,
+  TraceContent,
+  Verdict,
+} from '../trace/event.js'
+import { safeText } from '../trace/safe-text.js'
+import { Deadlines, lateText, type OpenWait, type Phase } from './deadlines.js'
+import { type ArrivedReply, type Exchange, type LocalAnswer, newExchange } from './exchange.js'
+import { GatheredReply, type NotKept } from './gathered-reply.js'
+import { Holds } from './hold.js'
+import type { HoldAnswer, InterceptedItem, Interceptor } from './interception.js'
 import { capabilitiesInPlaceOfServer, localAnswerTo, refusal } from './local-answer.js'
 import { Narrator, type ShownStatus } from './narrator.js'
+import {
+  editedCommand,
+  isProblem,
+  type LineRules,
+  ownCommand,
+  type PersonCommand,
+  type Problem,
+  withoutLineEnd,
+} from './person-command.js'
+import {
+  droppedReply,
+  editedMessage,
+  localAnswerOf,
+  noticeOfDropped,
+  type PersonReply,
+  personReply,
+  TERMINATION_LINE,
+} from './person-reply.js'
 import type { RelayEffect, RelayInput } from './relay-input.js'
+import { ToldContent } from './told-content.js'
 
 /** What a relay is told about its session. Texts are shown to people as they are. */
 export interface RelayOptions {
@@ -54,28 +86,16 @@ export interface RelayOptions {
   readonly keepsClientAlive: boolean
 }
 
-/**
- * Where the session stands. Until `open`, the client's octets wait undecoded.
- * - `new`, `client-handshake`: before anything is asked of the server
- * - `connecting`, `server-tls`, `greeting`, `stls`, `upgrading`: making the server's leg ready
- * - `open`: commands and replies pass
- * - `closed`: nothing passes any more
- */
-type Phase =
-  | 'new'
-  | 'client-handshake'
-  | 'connecting'
-  | 'server-tls'
-  | 'greeting'
-  | 'stls'
-  | 'upgrading'
-  | 'open'
-  | 'closed'
-
+/** Of each listing so much is told: a maildrop of 3,000 messages. */
+const LISTING_OCTETS_TOLD = 65_536
+/** Commands of watchers that wait in one session; a person waits for each reply. */
+const WATCHERS_COMMANDS = 16
 /** TOP with at least this many lines fetches a message whole; fetchmail asks for 99999999. */
 const WHOLE_MESSAGE_LINES = 1_000_000
 /** What postern's own list begins with, as told; see capabilitiesInPlaceOfServer. */
 const LIST_FOLLOWS = { indicator: '+OK', responseCode: null, text: 'capability list follows' } as const
+const VERDICT_OF = { drop: 'dropped', answer: 'answered', edit: 'edited' } as const
+const LF = 0x0a
 const STLS = Buffer.from('STLS\r\n', 'latin1')
 /** First octet of a TLS handshake record; no command begins with it. */
 const TLS_HANDSHAKE = 0x16
@@ -95,6 +115,9 @@ export class Relay {
   #serverDecoder: ReplyDecoder
   readonly #session = new Session()
   readonly #narrator: Narrator
+  readonly #deadlines: Deadlines
+  readonly #holds: Holds
+  readonly #lineRules: LineRules
   #phase: Phase = 'new'
   #effects: RelayEffect[] = []
   #now = 0
@@ -113,11 +136,10 @@ export class Relay {
   #serverPipelines = false
   #strayWhileWaiting = false
   #clientEnded = false
+  /** The server left while a reply of its own was held: what it said before comes first. */
+  #serverLeft = false
   #draining = false
 
-  #openedAt = 0
-  #phaseBegan = 0
-  #lastActivity = 0
   #commands = 0
   #messages = 0
   #errors = 0
@@ -135,6 +157,12 @@ export class Relay {
     this.#clientDecoder = new CommandDecoder(options.limits, options.multiLineVerbs)
     this.#serverDecoder = new ReplyDecoder(options.limits)
     this.#narrator = new Narrator(options, this.#session, (content) => this.#trace(content))
+    this.#deadlines = new Deadlines(options.limits)
+    this.#holds = new Holds(options.sessionId, options.interceptor, {
+      trace: (content) => this.#trace(content),
+      effect: (effect) => this.#effects.push(effect),
+    })
+    this.#lineRules = { commandLineOctets, multiLineVerbs: options.multiLineVerbs }
   }
 
   /** Whether the session has ended. */
@@ -147,7 +175,7 @@ export class Relay {
    */
   wantsOctets(side: Side): boolean {
     if (this.#phase === 'closed') return false
-    if (side === 'server') return !this.#clientIsBetweenTls()
+    if (side === 'server') return !this.#clientIsBetweenTls() && !this.#isReplyHeld()
     return (
       this.#clientDecoder.undecodedOctets < this.#mostUndecodedOctets &&
       this.#queue.length < this.#limits.pendingCommands
@@ -156,7 +184,7 @@ export class Relay {
 
   /** Whether a deadline has passed, so that the input `clock` is wanted. Cheap: asked of every session often. */
   isDue(now: number): boolean {
-    return now >= this.#deadline()
+    return now >= this.#deadline() || now >= this.#holds.nextReleaseAt || now >= this.#signOfLifeAt()
   }
 
   /**
@@ -169,7 +197,10 @@ export class Relay {
   handle(input: RelayInput, now: number): readonly RelayEffect[] {
     this.#now = now
     if (input.type === 'octets' && input.side === 'server' && this.#passesWhole(input.octets)) {
-      return [{ type: 'write', side: 'client', octets: input.octets }]
+      const told = this.#queue[0]?.told ?? null
+      this.#effects = [{ type: 'write', side: 'client', octets: input.octets }]
+      if (told !== null) this.#tellContent(input.octets)
+      return this.#effects
     }
     this.#effects = []
     if (this.#phase === 'closed') return this.#effects
@@ -178,7 +209,7 @@ export class Relay {
         this.#accepted()
         break
       case 'octets':
-        this.#lastActivity = now
+        this.#deadlines.active(now)
         if (input.side === 'client') this.#clientOctets(input.octets)
         else this.#serverOctets(input.octets)
         break
@@ -201,13 +232,16 @@ export class Relay {
         this.#fail(input.side, input.failure)
         break
       case 'clock':
-        if (this.isDue(now)) this.#deadlinePassed()
+        this.#clock()
         break
       case 'drain':
         this.#drain()
         break
       case 'verdict':
+        this.#verdict(input.hold, input.answer)
+        break
       case 'send':
+        this.#sendForWatcher(input.id, input.line)
         break
     }
     return this.#effects
@@ -217,8 +251,7 @@ export class Relay {
 
   #accepted(): void {
     const { service, listener, client, server, clientLeg } = this.#options
-    this.#openedAt = this.#now
-    this.#lastActivity = this.#now
+    this.#deadlines.opened(this.#now)
     this.#trace({ type: 'session-opened', service, listener, client, server })
     if (clientLeg.security === 'tls') {
       this.#enter('client-handshake')
@@ -285,26 +318,27 @@ export class Relay {
     this.#commands += 1
     const number = this.#commands
     const { verb } = command
-    this.#narrator.command(number, command, wire, anomalies)
+    const told = this.#narrator.command(number, 'client', command, wire, anomalies)
+    const local = this.#localAnswerTo(command)
+    if (local === null && verb === 'USER') this.#userGiven = true
+    if (local?.next === 'start-tls') {
+      this.#clientTlsPending = true
+      this.#discardClearText(this.#clientDecoder.takeUndecoded().length)
+    }
+    if (verb === 'QUIT') this.#quitGiven = true
+    this.#queue.push(newExchange(number, 'client', command, wire, told, this.#now, local))
+    this.#advance()
+  }
+
+  #localAnswerTo(command: Command): LocalAnswer | null {
     const { clientLeg } = this.#options
-    const local = localAnswerTo(command, {
+    return localAnswerTo(command, {
       session: this.#session,
       offersStls: clientLeg.offersStls,
       clientHasTls: this.#clientHasTls,
       requiresTls: clientLeg.security === 'stls',
       userGiven: this.#userGiven,
     })
-    if (local === null) {
-      if (verb === 'USER') this.#userGiven = true
-      this.#session.commandGiven(command)
-    }
-    if (local?.next === 'start-tls') {
-      this.#clientTlsPending = true
-      this.#discardClearText(this.#clientDecoder.takeUndecoded().length)
-    }
-    if (verb === 'QUIT') this.#quitGiven = true
-    this.#queue.push(newExchange(number, command, wire, this.#now, local))
-    this.#advance()
   }
 
   #saslResponse(response: Secret, cancels: boolean, wire: Buffer, anomalies: readonly Anomaly[]): void {
@@ -333,7 +367,22 @@ export class Relay {
   /** A client that sent its last command may still read: replies in flight are delivered. It never means QUIT. */
   #leaveWhenAnswered(): void {
     if (this.#phase !== 'open') return
-    if (this.#queue.length === 0 || this.#responseOwed) this.#close('client-left', null, 'end')
+    if (this.#owed() === null || this.#responseOwed || this.#wouldWaitForPerson())
+      this.#close('client-left', null, 'end')
+  }
+
+  /**
+   * Whether a client that sent its last octet has commands that wait for a person. The end of a program that was
+   * killed looks the same, and for one that is gone nothing may be deleted later.
+   */
+  #wouldWaitForPerson(): boolean {
+    if (this.#holds.isEmpty) return false
+    return this.#queue.some(({ origin, local, isSent }) => origin === 'client' && local === null && !isSent)
+  }
+
+  /** The oldest command of the client's that has no whole reply. */
+  #owed(): Exchange | null {
+    return this.#queue.find(({ origin }) => origin === 'client') ?? null
   }
 
   // The queue.
@@ -351,22 +400,31 @@ export class Relay {
       if (head === undefined || local === null) return
       this.#queue.shift()
       this.#write('client', local.octets)
-      this.#narrator.reply(head, 'postern', local, this.#now)
+      const statusLine = local.octets.subarray(0, local.octets.indexOf(LF) + 1)
+      this.#narrator.reply(head, 'postern', local, statusLine, this.#now)
+      if (local.content !== null) this.#tellReplaced(head, local.content)
+      this.#narrator.answered(head.number)
       if (local.next === 'start-tls') {
         this.#effects.push({ type: 'start-tls', side: 'client' })
-        this.#phaseBegan = this.#now
+        this.#deadlines.waits(this.#now)
         return
       }
       if (local.next === 'end') {
         this.#close('failed', 'POSTERN_CLIENT_PROTOCOL', 'end')
         return
       }
+      if (local.next === 'leave') {
+        this.#close('client-left', null, 'end')
+        return
+      }
     }
   }
 
   #send(): void {
-    if (this.#phase !== 'open' || this.#draining) return
+    if (this.#phase !== 'open' || this.#draining || this.#serverLeft) return
     for (const exchange of this.#queue) {
+      // What stands behind a held command or reply waits with it.
+      if (exchange.hold !== null) return
       if (exchange.local !== null) continue
       if (exchange.isSent) {
         // A server that answered with something else than a reply may wait for more; see #stray.
@@ -375,15 +433,24 @@ export class Relay {
       }
       const mayPipeline = this.#serverPipelines || this.#strayWhileWaiting
       if (this.#inFlight > 0 && !(mayPipeline && this.#inFlight < this.#limits.pipelinedCommands)) return
-      if (!exchange.command.grammar.states.includes(this.#session.state)) {
-        this.#narrator.anomaly('client', 'wrong-state', exchange.number, null)
+      if (this.#holdsCommand(exchange)) {
+        if (this.#clientEnded) this.#leaveWhenAnswered()
+        return
       }
-      exchange.isSent = true
-      this.#inFlight += 1
-      if (exchange.command.verb === 'QUIT') this.#phaseBegan = this.#now
-      this.#write('server', exchange.wire)
+      this.#sendToServer(exchange)
       if (holdsNext(exchange)) return
     }
+  }
+
+  #sendToServer(exchange: Exchange): void {
+    const { command, wire, number } = exchange
+    if (!command.grammar.states.includes(this.#session.state))
+      this.#narrator.anomaly('client', 'wrong-state', number, null)
+    exchange.isSent = true
+    this.#inFlight += 1
+    if (exchange.origin === 'client') this.#session.commandGiven(command)
+    if (command.verb === 'QUIT') this.#deadlines.waits(this.#now)
+    this.#write('server', wire)
   }
 
   /** The oldest command that is at the server, whose reply comes next. */
@@ -394,6 +461,7 @@ export class Relay {
 
   #finish(exchange: Exchange): void {
     this.#queue.shift()
+    this.#narrator.answered(exchange.number)
     this.#inFlight -= 1
     this.#strayWhileWaiting = false
     this.#advance()
@@ -415,7 +483,7 @@ export class Relay {
 
   /** Within the client's handshake nothing is decoded: what a server says unasked would reach the client in clear. */
   #pullServer(): void {
-    while (this.#phase !== 'closed' && !this.#clientIsBetweenTls()) {
+    while (this.#phase !== 'closed' && !this.#clientIsBetweenTls() && !this.#isReplyHeld()) {
       const event = this.#serverDecoder.next(this.#expectedOfServer())
       if (event === null) return
       this.#serverEvent(event)
@@ -430,9 +498,9 @@ export class Relay {
 
   /** The way of nearly all octets of a large message: a piece that is all content goes on as it came. */
   #passesWhole(octets: Buffer): boolean {
-    if (this.#phase !== 'open' || this.#queue[0]?.capabilities !== null) return false
+    if (this.#phase !== 'open' || this.#queue[0]?.passes !== true) return false
     if (!this.#serverDecoder.takeContent(octets)) return false
-    this.#lastActivity = this.#now
+    this.#deadlines.active(this.#now)
     this.#fromServer += octets.length
     this.#toClient += octets.length
     return true
@@ -472,7 +540,7 @@ export class Relay {
       case 'line-too-long':
         // Its beginning is passed on, its end can be known no more.
         this.#narrator.anomalies('server', event.anomalies, this.#queue[0]?.number ?? 0)
-        if (this.#phase === 'open') this.#write('client', event.wire)
+        if (this.#phase === 'open' && !this.#isForWatcher()) this.#write('client', event.wire)
         this.#trace({ type: 'failure', side: 'server', failure: statusLineTooLong(event.limit) })
         this.#close('failed', 'POSTERN_SERVER_PROTOCOL', 'destroy')
         return
@@ -480,7 +548,7 @@ export class Relay {
   }
 
   #greeted(status: StatusLine, wire: Buffer, anomalies: readonly Anomaly[]): void {
-    this.#narrator.greeting(status, this.#now - this.#phaseBegan, anomalies)
+    this.#narrator.greeting(status, this.#now - this.#deadlines.waitBegan, anomalies)
     if (status.indicator === '-ERR') {
       this.#write('client', wire)
       this.#close('server-refused', null, 'end')
@@ -500,7 +568,7 @@ export class Relay {
 
   #open(): void {
     this.#enter('open')
-    this.#lastActivity = this.#now
+    this.#deadlines.active(this.#now)
     this.#pullClient()
   }
 
@@ -530,38 +598,75 @@ export class Relay {
     const exchange = this.#awaited()
     if (exchange === null) return
     const { status, wire } = event
-    const { command } = exchange
+    const { number } = exchange
     exchange.isAnswered = true
-    if (command.verb === 'CAPA' && event.hasContent) {
-      exchange.capabilities = { statusLine: wire, content: [], octets: 0 }
-    } else if (command.verb === 'CAPA' && this.#offersStlsNow()) {
-      this.#write('client', capabilitiesInPlaceOfServer(this.#refusesLogin()))
-      this.#narrator.reply(exchange, 'postern', LIST_FOLLOWS, this.#now)
+    if (this.#standsInForCapabilities(exchange, event.hasContent)) return
+    const shown = this.#narrator.reply(exchange, 'server', status, wire, this.#now)
+    this.#narrator.anomalies('server', event.anomalies, number)
+    if (event.hasContent) {
+      this.#contentBegins(exchange, status, wire)
+      return
+    }
+    if (exchange.origin === 'watcher') {
       this.#finish(exchange)
       return
-    } else this.#write('client', wire)
-    const shown = this.#narrator.reply(exchange, 'server', status, this.#now)
-    this.#narrator.anomalies('server', event.anomalies, exchange.number)
-    if (event.hasContent) return
-    this.#transition(exchange, status, shown)
-    if (this.#phase === 'open') this.#finish(exchange)
+    }
+    const transition = this.#transition(exchange, status, shown)
+    const arrived = { status, statusLine: wire, content: [], contentOctets: 0, transition }
+    if (this.#holdsReply(exchange, arrived, shown)) return
+    this.#write('client', wire)
+    this.#settle(exchange, transition, status)
   }
 
-  #transition(exchange: Exchange, status: StatusLine, shown: ShownStatus): void {
-    const { command } = exchange
-    switch (this.#session.replied(command, status)) {
-      case 'logged-in':
-        this.#trace({ type: 'logged-in', ...this.#narrator.login() })
-        return
-      case 'login-refused':
-        this.#trace({ type: 'login-refused', ...this.#narrator.login(), ...shown })
-        return
-      case 'ended':
-        this.#close('quit', null, 'end')
-        return
-      case 'none':
-        this.#countError(command, status, exchange)
+  /** The list for a server that has none, while the client needs one to find STLS. */
+  #standsInForCapabilities(exchange: Exchange, hasContent: boolean): boolean {
+    const { command, origin } = exchange
+    if (command.verb !== 'CAPA' || hasContent || origin === 'watcher' || !this.#offersStlsNow()) return false
+    const { statusLine, content } = capabilitiesInPlaceOfServer(this.#refusesLogin())
+    this.#write('client', Buffer.concat([statusLine, content, TERMINATION_LINE]))
+    this.#narrator.reply(exchange, 'postern', LIST_FOLLOWS, statusLine, this.#now)
+    this.#tellReplaced(exchange, content)
+    this.#finish(exchange)
+    return true
+  }
+
+  /** Content goes on as it comes, is gathered, or is for nobody but those who watch. */
+  #contentBegins(exchange: Exchange, status: StatusLine, wire: Buffer): void {
+    exchange.told = this.#toldContentOf(exchange)
+    if (exchange.origin === 'watcher') return
+    const { verb } = exchange.command
+    if (verb === 'CAPA') {
+      const bounds = { most: this.#limits.capabilityOctets, room: null }
+      exchange.gathered = new GatheredReply('capabilities', { status, wire }, bounds, this.#now)
+    } else if (isMessage(exchange.command) && this.#holds.asksFor('message')) {
+      const bounds = { most: this.#limits.heldMessageOctets, room: this.#options.interceptor.room }
+      exchange.gathered = new GatheredReply('message', { status, wire }, bounds, this.#now)
+    } else {
+      exchange.passes = true
+      exchange.hasBegun = true
+      this.#write('client', wire)
     }
+  }
+
+  /** What the reply did to the session, which is at once, since it is the server's state. */
+  #transition(exchange: Exchange, status: StatusLine, shown: ShownStatus): Transition {
+    const transition = this.#session.replied(exchange.command, status)
+    if (transition === 'logged-in') this.#trace({ type: 'logged-in', ...this.#narrator.login() })
+    if (transition === 'login-refused') {
+      const { responseCode, text } = shown
+      this.#trace({ type: 'login-refused', ...this.#narrator.login(), responseCode, text })
+    }
+    return transition
+  }
+
+  /** The client has its reply: the next one's turn, or the end. */
+  #settle(exchange: Exchange, transition: Transition, status: StatusLine): void {
+    if (transition === 'ended') {
+      this.#close('quit', null, 'end')
+      return
+    }
+    if (transition === 'none') this.#countError(exchange.command, status, exchange)
+    if (this.#phase === 'open') this.#finish(exchange)
   }
 
   /** A browser's POST or a scanner is no mail client: so many errors before the login end the session. */
@@ -575,7 +680,10 @@ export class Relay {
     this.#queue.splice(
       1,
       this.#queue.length,
-      newExchange(exchange.number, command, exchange.wire, this.#now, { ...answer, next: 'end' }),
+      newExchange(exchange.number, 'client', command, exchange.wire, exchange, this.#now, {
+        ...answer,
+        next: 'end',
+      }),
     )
   }
 
@@ -590,17 +698,19 @@ export class Relay {
   }
 
   #content(wire: Buffer): void {
-    const held = this.#queue[0]?.capabilities ?? null
-    if (held === null) {
-      this.#write('client', wire)
+    const exchange = this.#queue[0]
+    if (exchange === undefined) return
+    this.#tellContent(wire)
+    const { gathered } = exchange
+    if (gathered === null) {
+      if (exchange.passes) this.#write('client', wire)
       return
     }
-    held.octets += wire.length
-    held.content.push(wire)
-    if (held.octets > this.#limits.capabilityOctets) {
+    const notKept = gathered.add(wire)
+    if (notKept === null) return
+    if (gathered.purpose === 'message') this.#passUnheld(exchange, gathered, notKept, wire)
+    else {
       const text = `server sent a capability list of more than ${this.#limits.capabilityOctets} octets`
-      const exchange = this.#queue[0]
-      if (exchange !== undefined) exchange.isAnswered = false
       this.#serverFailed('POSTERN_SERVER_PROTOCOL', text, true)
     }
   }
@@ -608,26 +718,36 @@ export class Relay {
   #contentEnd(octets: number, wire: Buffer, anomalies: readonly Anomaly[]): void {
     const exchange = this.#queue[0]
     if (exchange === undefined) return
-    const { number, command } = exchange
+    const { number, command, gathered } = exchange
     const { verb } = command
     this.#narrator.anomalies('server', anomalies, number)
-    if (exchange.capabilities !== null)
-      this.#passCapabilities(number, exchange.capabilities.statusLine, exchange.capabilities.content)
-    else this.#write('client', wire)
-    if (isWholeMessage(command)) this.#messages += 1
+    this.#tellRest(exchange)
     this.#trace({ type: 'content-end', number, verb, octets, afterMs: this.#now - exchange.givenAt })
+    if (gathered?.purpose === 'message') {
+      this.#messageArrived(exchange, gathered, wire, octets)
+      return
+    }
+    if (gathered !== null) this.#passCapabilities(exchange, gathered)
+    else if (exchange.passes) this.#write('client', wire)
+    this.#countMessage(exchange)
     this.#finish(exchange)
   }
 
-  #passCapabilities(number: number, statusLine: Buffer, content: readonly Buffer[]): void {
-    const capabilities = decodeCapabilities(Buffer.concat(content))
-    this.#narrator.anomalies('server', capabilityAnomalies(capabilities), number)
+  #countMessage({ command, origin }: Exchange): void {
+    if (origin === 'client' && isWholeMessage(command)) this.#messages += 1
+  }
+
+  #passCapabilities(exchange: Exchange, gathered: GatheredReply): void {
+    const content = Buffer.concat(gathered.pieces)
+    const capabilities = decodeCapabilities(content)
+    this.#narrator.anomalies('server', capabilityAnomalies(capabilities), exchange.number)
     this.#serverPipelines = announces(capabilities, 'PIPELINING')
     const own = capabilitiesForClient(capabilities, {
       offersStls: this.#offersStlsNow(),
       refusesLogin: this.#refusesLogin(),
     })
-    this.#write('client', Buffer.concat([statusLine, own, encodeContent(Buffer.alloc(0))]))
+    this.#write('client', Buffer.concat([gathered.statusLine, own, TERMINATION_LINE]))
+    if (!own.equals(content)) this.#tellReplaced(exchange, own)
   }
 
   #offersStlsNow(): boolean {
@@ -653,26 +773,36 @@ export class Relay {
     for (const anomaly of anomalies)
       this.#narrator.anomaly('server', anomaly, this.#queue[0]?.number ?? 0, wire.length)
     this.#trace({ type: 'unsolicited', octets: wire.length })
-    this.#write('client', wire)
+    if (!this.#isForWatcher()) this.#write('client', wire)
     if (this.#inFlight > 0 && this.#session.state !== 'AUTHORIZATION') {
       this.#strayWhileWaiting = true
       this.#send()
     }
   }
 
+  /** What the server says now, and is no content for the client, belongs to a watcher's command. */
+  #isForWatcher(): boolean {
+    return this.#awaited()?.origin === 'watcher'
+  }
+
   #serverGone(): void {
+    if (this.#isReplyHeld()) {
+      this.#serverLeft = true
+      return
+    }
     if (this.#phase !== 'open') {
       const isNegotiating = this.#phase === 'stls' || this.#phase === 'upgrading'
       const what = isNegotiating ? 'during the STLS negotiation' : 'before its greeting'
       this.#serverFailed('POSTERN_SERVER_CLOSED', `server closed the connection ${what}`, false)
       return
     }
-    const head = this.#queue[0]
-    if (head === undefined) this.#close('server-closed', null, 'end')
+    const [head] = this.#queue
+    const owed = this.#owed()
+    if (head !== undefined && (head.isAnswered || this.#serverDecoder.undecodedOctets > 0))
+      this.#narrator.anomaly('server', 'truncated-reply', head.number, null)
+    if (owed === null) this.#close('server-closed', null, 'end')
     else {
-      if (head.isAnswered || this.#serverDecoder.undecodedOctets > 0)
-        this.#narrator.anomaly('server', 'truncated-reply', head.number, null)
-      const text = `server closed the connection before it answered ${this.#narrator.keyword(head.command)}`
+      const text = `server closed the connection before it answered ${this.#narrator.keyword(owed.command)}`
       this.#serverFailed('POSTERN_SERVER_CLOSED', text, false)
     }
   }
@@ -702,6 +832,241 @@ export class Relay {
     }
   }
 
+  // What a person holds back.
+
+  #isReplyHeld(): boolean {
+    return this.#queue[0]?.arrived != null
+  }
+
+  /** Offers a command when its turn has come, so that a session has one held command at a time. */
+  #holdsCommand(exchange: Exchange): boolean {
+    if (exchange.isCleared || exchange.origin === 'watcher' || !this.#holds.asksFor('command')) return false
+    exchange.isCleared = true
+    const { wire, isSecret } = exchange
+    const item = this.#itemOf(exchange, 'command', { octets: wire.length })
+    return this.#holds.offer(exchange, item, isSecret ? null : withoutLineEnd(wire), false, this.#now)
+  }
+
+  #holdsReply(exchange: Exchange, arrived: ArrivedReply, shown: ShownStatus): boolean {
+    // A dialogue of challenges has begun, and what is wrong with it shows in the commands.
+    if (exchange.shape === 'sasl' || !this.#holds.asksFor('reply')) return false
+    const { statusLine, status } = arrived
+    const { responseCode, text, isSecret } = shown
+    const { indicator } = status
+    const item = this.#itemOf(exchange, 'reply', { indicator, responseCode, text, octets: statusLine.length })
+    const editable = isSecret ? null : withoutLineEnd(statusLine)
+    if (!this.#holds.offer(exchange, item, editable, false, this.#now)) return false
+    exchange.arrived = arrived
+    return true
+  }
+
+  #messageArrived(exchange: Exchange, gathered: GatheredReply, end: Buffer, octets: number): void {
+    const { status, statusLine, pieces } = gathered
+    exchange.arrived = {
+      status,
+      statusLine,
+      content: [...pieces, end],
+      contentOctets: octets,
+      transition: 'none',
+    }
+    const message = removeByteStuffing(Buffer.concat(pieces))
+    const { indicator, responseCode } = status
+    const text = safeText(status.text)
+    const item = this.#itemOf(exchange, 'message', { indicator, responseCode, text, octets, message })
+    if (!this.#holds.offer(exchange, item, message, gathered.isCommitted, this.#now))
+      this.#deliver(exchange, null)
+  }
+
+  #itemOf(
+    exchange: Exchange,
+    kind: HeldKind,
+    facts: Partial<InterceptedItem> & Pick<InterceptedItem, 'octets'>,
+  ): InterceptedItem {
+    const { number, command, shown } = exchange
+    const { user } = this.#narrator.login()
+    const none = { indicator: null, responseCode: null, text: null, message: null }
+    return { ...none, kind, number, verb: command.verb, shown, user, ...facts }
+  }
+
+  /** A message that does not fit goes on as it comes. */
+  #passUnheld(exchange: Exchange, gathered: GatheredReply, reason: NotKept, wire: Buffer): void {
+    const { number } = exchange
+    this.#trace({ type: 'not-held', number, kind: 'message', octets: gathered.octets, reason })
+    this.#write('client', gathered.restOf(gathered.statusLine))
+    for (const piece of gathered.pieces) this.#write('client', piece)
+    this.#write('client', wire)
+    gathered.leave()
+    exchange.gathered = null
+    exchange.passes = true
+    exchange.hasBegun = true
+  }
+
+  #verdict(hold: string, answer: HoldAnswer): void {
+    const exchange = this.#holds.find(hold)
+    const problem = exchange === null ? 'the item is held no longer' : this.#decide(exchange, answer)
+    this.#effects.push({ type: 'verdict-answered', hold, problem })
+  }
+
+  /** @returns what is wrong with the answer; then the item is held as before */
+  #decide(exchange: Exchange, answer: HoldAnswer): string | null {
+    if (answer.type === 'release') {
+      this.#goOn(exchange, 'released', null)
+      return null
+    }
+    if (answer.type === 'edit' && exchange.arrived === null) {
+      const edited = editedCommand(answer.octets, exchange, this.#lineRules)
+      if (isProblem(edited)) return edited.problem
+      const local = this.#localAnswerTo(edited.command)
+      if (local !== null) return `postern would not pass this command on, but say: ${local.text}`
+      this.#goOn(exchange, 'edited', edited)
+      return null
+    }
+    const reply = this.#replyInstead(exchange, answer)
+    if (isProblem(reply)) return reply.problem
+    this.#goOn(exchange, VERDICT_OF[answer.type], reply)
+    return null
+  }
+
+  /** What the client gets where a person answers, drops or edits. */
+  #replyInstead(exchange: Exchange, answer: Exclude<HoldAnswer, { type: 'release' }>): PersonReply | Problem {
+    const { arrived, gathered, shape, hold } = exchange
+    const isCommitted = gathered?.isCommitted ?? false
+    const message = gathered === null ? null : (hold?.item.editable ?? null)
+    const replaced =
+      arrived === null ? null : { statusLine: arrived.statusLine, octets: arrived.contentOctets }
+    if (answer.type === 'drop') {
+      if (!isCommitted || message === null || replaced === null)
+        return droppedReply(arrived === null ? 'command' : 'reply')
+      return noticeOfDropped(message, replaced)
+    }
+    if (answer.type === 'edit' && replaced !== null && message !== null)
+      return editedMessage(answer.octets, replaced)
+    if (answer.type === 'edit' && hold?.item.editable === null)
+      return {
+        problem:
+          'the reply repeats what may be a credential and is not to be edited: release, drop or answer it',
+      }
+    return personReply(answer.octets, shape, isCommitted)
+  }
+
+  /** A held item goes on, as it is or replaced; and what waited behind it. */
+  #goOn(exchange: Exchange, verdict: Verdict, instead: PersonReply | PersonCommand | null): void {
+    if (exchange.hold === null) return
+    this.#holds.end(exchange, verdict, this.#now)
+    this.#deadlines.active(this.#now)
+    if (exchange.arrived !== null)
+      this.#deliver(exchange, instead !== null && 'status' in instead ? instead : null)
+    else {
+      if (instead !== null && 'status' in instead) this.#answerInstead(exchange, instead)
+      else if (instead !== null) this.#replaceCommand(exchange, instead)
+      this.#advance()
+      this.#pullClient()
+    }
+    this.#pullServer()
+    if (this.#serverLeft && this.#phase === 'open') this.#serverGone()
+  }
+
+  /** The server never sees the command. */
+  #answerInstead(exchange: Exchange, reply: PersonReply): void {
+    const isQuit = exchange.command.verb === 'QUIT'
+    const leaves = isQuit && reply.status.indicator === '+OK'
+    exchange.local = localAnswerOf(reply, leaves ? 'leave' : 'go-on')
+    if (isQuit && !leaves) this.#quitGiven = false
+  }
+
+  #replaceCommand(exchange: Exchange, { command, wire }: PersonCommand): void {
+    if (exchange.command.verb === 'QUIT' && command.verb !== 'QUIT') this.#quitGiven = false
+    if (command.verb === 'USER') this.#userGiven = true
+    exchange.command = command
+    exchange.wire = wire
+    this.#narrator.commandReplaced(exchange.number, command, wire)
+  }
+
+  /** Gives the client a reply that is here whole, or the one in its place. */
+  #deliver(exchange: Exchange, instead: PersonReply | null): void {
+    const { arrived, gathered } = exchange
+    if (arrived === null) return
+    const { status, statusLine, content, transition } = arrived
+    const first = instead?.statusLine ?? statusLine
+    this.#write('client', gathered?.restOf(first) ?? first)
+    const rest =
+      instead === null ? content : instead.content === null ? [] : [instead.content, TERMINATION_LINE]
+    for (const piece of rest) this.#write('client', piece)
+    if (instead === null) {
+      if (gathered !== null) this.#countMessage(exchange)
+    } else {
+      this.#narrator.reply(exchange, 'postern', instead.status, instead.statusLine, this.#now)
+      if (instead.content !== null) this.#tellReplaced(exchange, instead.content)
+    }
+    gathered?.leave()
+    exchange.gathered = null
+    exchange.arrived = null
+    this.#settle(exchange, transition, status)
+  }
+
+  // The commands of those who watch.
+
+  #sendForWatcher(id: string, line: Buffer): void {
+    const problem = this.#whyNoCommandNow() ?? this.#takeWatchersCommand(line)
+    this.#effects.push({ type: 'send-answered', id, problem })
+  }
+
+  #whyNoCommandNow(): string | null {
+    if (this.#phase !== 'open')
+      return 'the session is not open yet: the server has not been reached or has not greeted'
+    if (this.#clientTlsPending) return 'the client is beginning TLS: try again when it stands'
+    if (this.#draining) return 'postern is ending'
+    if (this.#clientEnded || this.#serverLeft) return 'a side has left: the session is about to end'
+    if (this.#quitGiven) return 'the client has sent QUIT: nothing may follow it'
+    if (this.#queue.some(({ shape }) => shape === 'sasl')) return 'a login is under way: try again behind it'
+    const own = this.#queue.filter(({ origin }) => origin === 'watcher').length
+    if (own >= WATCHERS_COMMANDS || this.#queue.length >= this.#limits.pendingCommands)
+      return 'too many commands wait for their replies: try again later'
+    return null
+  }
+
+  #takeWatchersCommand(line: Buffer): string | null {
+    const own = ownCommand(line, this.#lineRules)
+    if (isProblem(own)) return own.problem
+    const { command, wire } = own
+    const local = this.#localAnswerTo(command)
+    if (local !== null) return `postern would not pass this command on, but say: ${local.text}`
+    this.#commands += 1
+    const told = this.#narrator.command(this.#commands, 'watcher', command, wire, [])
+    this.#queue.push(newExchange(this.#commands, 'watcher', command, wire, told, this.#now, null))
+    this.#send()
+    return null
+  }
+
+  // What observers are told of content.
+
+  #toldContentOf({ command, origin }: Exchange): ToldContent | null {
+    const { isWatched, messageOctets } = this.#options.attention
+    if (!isWatched) return null
+    if (!isMessage(command)) return new ToldContent(false, LISTING_OCTETS_TOLD)
+    const most = origin === 'watcher' ? Math.max(messageOctets, LISTING_OCTETS_TOLD) : messageOctets
+    return most > 0 ? new ToldContent(true, most) : null
+  }
+
+  #tellContent(wire: Buffer): void {
+    const exchange = this.#queue[0]
+    const part = exchange?.told?.take(wire) ?? null
+    if (exchange !== undefined && part !== null) this.#narrator.content(exchange, 'server', part, true)
+  }
+
+  #tellRest(exchange: Exchange): void {
+    const rest = exchange.told?.takeRest() ?? null
+    if (rest !== null) this.#narrator.content(exchange, 'server', rest, false)
+  }
+
+  /** Tells what the client got in the place of the server's content. */
+  #tellReplaced(exchange: Exchange, content: Buffer): void {
+    const { isWatched, messageOctets } = this.#options.attention
+    const isMail = isMessage(exchange.command)
+    const most = isMail ? messageOctets : LISTING_OCTETS_TOLD
+    if (isWatched) this.#narrator.content(exchange, 'postern', content.subarray(0, most), isMail)
+  }
+
   // Ends.
 
   #serverFailed(code: Failure['code'], text: string, isPermanent: boolean): void {
@@ -718,9 +1083,9 @@ export class Relay {
       this.#phase !== 'client-handshake' &&
       !(side === 'client' && failure.code !== 'POSTERN_CLIENT_PROTOCOL') &&
       !this.#clientIsBetweenTls()
-    const head = this.#queue[0]
-    const isWithinReply = this.#phase === 'open' && head?.isAnswered === true && head.capabilities === null
-    const owesReply = this.#phase !== 'open' || head !== undefined || side === 'client'
+    const owed = this.#owed()
+    const isWithinReply = this.#phase === 'open' && owed?.hasBegun === true
+    const owesReply = this.#phase !== 'open' || owed !== null || side === 'client'
     if (clientListens && !isWithinReply && owesReply) {
       this.#write(
         'client',
@@ -743,6 +1108,9 @@ export class Relay {
       this.#fail('server', { code: 'POSTERN_SHUTTING_DOWN', isPermanent: false, text, hint: null })
     } else {
       this.#draining = true
+      // Nobody decides any more about what the client could have by now.
+      for (const exchange of this.#holds.all()) if (exchange.isSent) this.#goOn(exchange, 'timed-out', null)
+      if (this.isClosed) return
       if (this.#inFlight === 0 || this.#responseOwed) this.#close('drained', null, 'end')
     }
   }
@@ -751,6 +1119,7 @@ export class Relay {
   #close(reason: ClosedReason, code: Failure['code'] | null, clientSide: 'end' | 'destroy'): void {
     if (this.#phase === 'closed') return
     const { state } = this.#session
+    this.#letGo()
     this.#phase = 'closed'
     this.#effects.push({ type: clientSide, side: 'client' })
     this.#effects.push({ type: reason === 'quit' ? 'end' : 'destroy', side: 'server' })
@@ -768,46 +1137,64 @@ export class Relay {
         fromServer: this.#fromServer,
         toServer: this.#toServer,
       },
-      durationMs: this.#now - this.#openedAt,
+      durationMs: this.#now - this.#deadlines.openedAt,
     })
     this.#queue.length = 0
     this.#narrator.forget()
+  }
+
+  /** What waited for a person, was gathered, or was not told yet. */
+  #letGo(): void {
+    for (const exchange of this.#queue) {
+      this.#tellRest(exchange)
+      this.#holds.end(exchange, 'session-ended', this.#now)
+      exchange.gathered?.leave()
+    }
   }
 
   // Time.
 
   #enter(phase: Phase): void {
     this.#phase = phase
-    this.#phaseBegan = this.#now
+    this.#deadlines.waits(this.#now)
+  }
+
+  #openWait(): OpenWait {
+    if (this.#clientTlsPending) return 'client-tls'
+    const awaited = this.#awaited()
+    if (this.#quitGiven && awaited?.command.verb === 'QUIT' && !awaited.isAnswered) return 'quit'
+    return this.#session.state === 'AUTHORIZATION' ? 'login' : 'anything'
   }
 
   #deadline(): number {
-    const limits = this.#limits
-    const login = this.#openedAt + limits.loginMs
-    switch (this.#phase) {
-      case 'new':
-      case 'closed':
-        return Number.POSITIVE_INFINITY
-      case 'client-handshake':
-      case 'server-tls':
-      case 'upgrading':
-        return Math.min(login, this.#phaseBegan + limits.handshakeMs)
-      case 'connecting':
-        return Math.min(login, this.#phaseBegan + limits.connectMs)
-      case 'greeting':
-        return Math.min(login, this.#phaseBegan + limits.greetingMs)
-      case 'stls':
-        return Math.min(login, this.#phaseBegan + limits.stlsMs)
-      case 'open':
-        if (this.#clientTlsPending) return Math.min(login, this.#phaseBegan + limits.handshakeMs)
-        if (this.#quitGiven && this.#awaited()?.command.verb === 'QUIT')
-          return this.#phaseBegan + limits.quitMs
-        return this.#session.state === 'AUTHORIZATION' ? login : this.#lastActivity + limits.idleMs
+    return this.#deadlines.of(this.#phase, this.#openWait())
+  }
+
+  #signOfLifeAt(): number {
+    if (!this.#options.keepsClientAlive) return Number.POSITIVE_INFINITY
+    return this.#queue[0]?.gathered?.signOfLifeAt ?? Number.POSITIVE_INFINITY
+  }
+
+  #clock(): void {
+    for (const exchange of this.#holds.overdue(this.#now)) {
+      this.#goOn(exchange, 'timed-out', null)
+      if (this.isClosed) return
     }
+    if (this.#now >= this.#signOfLifeAt()) this.#keepClientAlive()
+    if (this.#now >= this.#deadline()) this.#deadlinePassed()
+  }
+
+  #keepClientAlive(): void {
+    const exchange = this.#queue[0]
+    const gathered = exchange?.gathered ?? null
+    if (exchange === undefined || gathered === null) return
+    this.#write('client', gathered.signOfLife(this.#now))
+    exchange.hasBegun = true
+    this.#holds.committed(exchange)
   }
 
   #deadlinePassed(): void {
-    const text = this.#lateText()
+    const text = lateText(this.#phase, this.#openWait())
     if (text !== null) {
       this.#fail('server', { code: 'POSTERN_DEADLINE', isPermanent: false, text, hint: null })
       return
@@ -815,25 +1202,6 @@ export class Relay {
     // RFC 1939 §3: the autologout timer closes without removing messages and without a response.
     const isLoggedIn = this.#phase === 'open' && this.#session.state !== 'AUTHORIZATION'
     this.#close(isLoggedIn ? 'idle' : 'login-deadline', 'POSTERN_DEADLINE', 'destroy')
-  }
-
-  /** What the server is late with, null where it is the client that is. */
-  #lateText(): string | null {
-    switch (this.#phase) {
-      case 'connecting':
-        return 'server could not be reached in time'
-      case 'server-tls':
-      case 'upgrading':
-        return 'server did not finish the TLS handshake in time'
-      case 'greeting':
-        return 'server sent no greeting in time'
-      case 'stls':
-        return 'server did not answer STLS in time'
-      case 'open':
-        return this.#awaited()?.command.verb === 'QUIT' ? 'server did not answer QUIT in time' : null
-      default:
-        return null
-    }
   }
 
   // Effects and traces.
@@ -852,6 +1220,10 @@ export class Relay {
 
 function holdsNext(exchange: Exchange): boolean {
   return exchange.command.grammar.holdsNext
+}
+
+function isMessage({ verb }: Command): boolean {
+  return verb === 'RETR' || verb === 'TOP'
 }
 
 function isWholeMessage(command: Command): boolean {
