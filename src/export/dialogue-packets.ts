@@ -385,8 +385,8 @@ function lineOf(text: string): Buffer {
 
 /** A status line from its parts, as `TraceContent` tells them where the octets are nothing else. */
 function statusOctets(indicator: string, responseCode: string | null, text: string): Buffer {
-  const code = responseCode === null || text.startsWith('[') ? '' : `[${responseCode}] `
-  return lineOf(`${indicator} ${code}${text}`.trimEnd())
+  const code = responseCode === null ? '' : `[${responseCode}]`
+  return lineOf([indicator, code, text].filter((word) => word !== '').join(' '))
 }
 
 function beginsLikeReply(octets: Buffer): boolean {

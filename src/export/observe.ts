@@ -137,7 +137,7 @@ export class CaptureObserver {
         limits: DEFAULT_LIMITS,
         multiLineVerbs: new Set(),
         showsUserNames: true,
-        messageOctets: this.#options.messageOctets,
+        attention: { isWatched: true, messageOctets: this.#options.messageOctets },
         beginsWithin: initialSequence === null,
       },
       (event) => this.#items.push({ type: 'event', event }),

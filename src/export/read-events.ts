@@ -9,6 +9,8 @@ import { RecordingReader } from '../trace/recording.js'
 import { beginsLikeCapture, CaptureReader } from './capture-file.js'
 import { CaptureObserver } from './observe.js'
 
+export { POP3_PORTS } from './observe.js'
+
 /** A file, or what stands for one. */
 export interface EventInput {
   /** For messages to a person. */
