@@ -10,9 +10,18 @@ import { type ClientEvent, CommandDecoder } from '../pop3/command-decoder.js'
 import type { Limits } from '../pop3/limits.js'
 import { ReplyDecoder, type ServerEvent, type StatusLine } from '../pop3/reply-decoder.js'
 import { Session } from '../pop3/session.js'
-import type { ClosedReason, Failure, FailureCode, Side, TraceContent, TraceEvent } from '../trace/event.js'
+import type {
+  Attention,
+  ClosedReason,
+  Failure,
+  FailureCode,
+  Side,
+  TraceContent,
+  TraceEvent,
+} from '../trace/event.js'
 import { type Exchange, newExchange } from './exchange.js'
 import { Narrator } from './narrator.js'
+import { ToldContent } from './told-content.js'
 
 /** What is known of the session beforehand. Texts are shown to people as they are. */
 export interface ObserverOptions {
@@ -24,8 +33,8 @@ export interface ObserverOptions {
   readonly limits: Limits
   readonly multiLineVerbs: ReadonlySet<string>
   readonly showsUserNames: boolean
-  /** Octets of each message that are told as content. */
-  readonly messageOctets: number
+  /** What is told beyond plain events. */
+  readonly attention: Attention
   /** The first octets seen are not the session's first: no greeting is waited for. */
   readonly beginsWithin: boolean
 }
@@ -37,6 +46,8 @@ const TLS_HANDSHAKE = 0x16
 const WHOLE_MESSAGE_LINES = 1_000_000
 /** A client's octets that wait for the server's greeting or reply; whoever sends more is no mail program. */
 const MOST_WAITING_OCTETS = 1_048_576
+/** A listing of 40,000 messages. */
+const MOST_LISTING_OCTETS = 1_048_576
 
 /** The observer of one session. Give it what was captured in order; it tells the events at once. */
 export class Observer {
@@ -64,7 +75,6 @@ export class Observer {
   #fromServer = 0
   #capabilities: Buffer[] | null = null
   #capabilityOctets = 0
-  #contentTold = 0
   #failure: FailureCode | null = null
 
   constructor(options: ObserverOptions, tell: (event: TraceEvent) => void) {
@@ -197,11 +207,11 @@ export class Observer {
     }
     this.#commands += 1
     const number = this.#commands
-    this.#narrator.command(number, command, wire, anomalies)
+    const told = this.#narrator.command(number, 'client', command, wire, anomalies)
     this.#session.commandGiven(command)
     if (command.verb === 'QUIT') this.#quitGiven = true
     if (command.verb === 'STLS') this.#stlsGiven = true
-    this.#queue.push(newExchange(number, command, wire, this.#now, null))
+    this.#queue.push(newExchange(number, 'client', command, wire, told, this.#now, null))
     this.#send()
   }
 
@@ -294,12 +304,12 @@ export class Observer {
   }
 
   #reply(event: Extract<ServerEvent, { type: 'reply' }>, exchange: Exchange): void {
-    const { status } = event
+    const { status, wire } = event
     const { verb } = exchange.command
     exchange.isAnswered = true
-    const shown = this.#narrator.reply(exchange, 'server', status, this.#now)
+    const shown = this.#narrator.reply(exchange, 'server', status, wire, this.#now)
     this.#narrator.anomalies('server', event.anomalies, exchange.number)
-    this.#contentTold = 0
+    if (event.hasContent) exchange.told = this.#toldContentOf(verb)
     this.#capabilities = verb === 'CAPA' && event.hasContent ? [] : null
     this.#capabilityOctets = 0
     if (status.indicator === '+OK' && !exchange.command.grammar.states.includes('AUTHORIZATION'))
@@ -311,7 +321,12 @@ export class Observer {
         this.#tell({ type: 'logged-in', ...this.#narrator.login() })
         break
       case 'login-refused':
-        this.#tell({ type: 'login-refused', ...this.#narrator.login(), ...shown })
+        this.#tell({
+          type: 'login-refused',
+          ...this.#narrator.login(),
+          responseCode: shown.responseCode,
+          text: shown.text,
+        })
         break
       case 'ended':
         this.#close('quit', null)
@@ -322,21 +337,25 @@ export class Observer {
     this.#finish()
   }
 
-  #content(wire: Buffer, { number, command }: Exchange): void {
+  #toldContentOf(verb: string): ToldContent {
+    const isMessage = verb === 'RETR' || verb === 'TOP'
+    return new ToldContent(isMessage, isMessage ? this.#options.attention.messageOctets : MOST_LISTING_OCTETS)
+  }
+
+  #content(wire: Buffer, exchange: Exchange): void {
     if (this.#capabilities !== null && this.#capabilityOctets < this.#options.limits.capabilityOctets) {
       this.#capabilities.push(wire)
       this.#capabilityOctets += wire.length
     }
-    const isMessage = command.verb === 'RETR' || command.verb === 'TOP'
-    const room = isMessage ? this.#options.messageOctets - this.#contentTold : wire.length
-    if (room <= 0) return
-    const told = wire.subarray(0, room)
-    this.#contentTold += told.length
-    this.#tell({ type: 'content', number, verb: command.verb, source: 'server', wire: told })
+    const told = exchange.told?.take(wire) ?? null
+    // A copy: the piece is a slice of much more of the capture.
+    if (told !== null) this.#narrator.content(exchange, 'server', Buffer.from(told), true)
   }
 
   #contentEnd(octets: number, anomalies: readonly Anomaly[], exchange: Exchange): void {
     const { number, command, givenAt } = exchange
+    const rest = exchange.told?.takeRest() ?? null
+    if (rest !== null) this.#narrator.content(exchange, 'server', rest, false)
     this.#narrator.anomalies('server', anomalies, number)
     if (this.#capabilities !== null) {
       const capabilities = decodeCapabilities(Buffer.concat(this.#capabilities))
@@ -349,7 +368,8 @@ export class Observer {
   }
 
   #finish(): void {
-    this.#queue.shift()
+    const done = this.#queue.shift()
+    if (done !== undefined) this.#narrator.answered(done.number)
     this.#inFlight = Math.max(0, this.#inFlight - 1)
     this.#capabilities = null
     this.#send()
