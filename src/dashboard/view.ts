@@ -1,0 +1,294 @@
+/**
+ * The frame around the screens, and where they stand in it: top line, tabs, filter above; what happened and what can
+ * be done below. Pure: a state in, a picture out. Every size has one, down to a single cell.
+ */
+import { messagesOf } from '../sessions/messages.js'
+import { FRAME_BINDINGS, TABS } from './bindings.js'
+import { widthOf } from './cells.js'
+import type { Frame, Row, Size, Span } from './frame.js'
+import { helpStatus, helpView } from './help.js'
+import { keyLabel } from './keys.js'
+import { viewLine } from './line-editor.js'
+import {
+  contextOf,
+  FRAME_ROWS,
+  type Model,
+  type OpenPrompt,
+  paneColumns,
+  SMALLEST,
+  STACKED_ROWS,
+  screenSize,
+  stackOf,
+  tabLabel,
+  topContext,
+  topScreen,
+} from './model.js'
+import type { KeyHelp, OpenScreen } from './open-screen.js'
+import { type Preview, previewOf } from './preview.js'
+import { ageText, octetsText } from './screens/quantities.js'
+import { cutRow, fitRow, joinPanes, row, rowWidth, span, spreadRow, titleRow } from './spans.js'
+
+/**
+ * Draws the whole screen. To be called with a state that is settled.
+ *
+ * @returns exactly as many rows as the screen has, each exactly as wide
+ */
+export function view(model: Model): Frame {
+  const { columns, rows } = model.size
+  if (columns < SMALLEST.columns || rows < SMALLEST.rows) return tooSmall(model.size)
+  const area: Size = { columns, rows: rows - FRAME_ROWS }
+  const { prompt } = model
+  const asked = prompt === null ? null : promptRow(prompt, columns)
+  const drawn: readonly Row[] = [
+    topRow(model),
+    tabRow(model),
+    filterRow(model, area),
+    ...(model.help === null ? screenRows(model, area) : helpView(model, area.columns, area.rows)),
+  ]
+  const body = Array.from({ length: rows - 2 }, (_, index) => drawn[index] ?? [])
+  const last = [asked?.row ?? statusRow(model), prompt === null ? keyRow(model) : hintRow(prompt, columns)]
+  return {
+    rows: [...body, ...last].map((each) => fitRow(each, columns)),
+    cursor: asked === null || asked.cursor === null ? null : { column: asked.cursor, row: rows - 2 },
+  }
+}
+
+function tooSmall({ columns, rows }: Size): Frame {
+  const needed = `${SMALLEST.columns}x${SMALLEST.rows}`
+  const words = ['terminal too small', `${columns}x${rows}, needs ${needed}`]
+  const first = Math.max(0, Math.floor((rows - words.length) / 2))
+  const shown = Array.from({ length: rows }, (_, index) => fitRow(row(words[index - first] ?? ''), columns))
+  return { rows: shown, cursor: null }
+}
+
+// Above.
+
+function topRow(model: Model): Row {
+  const { store, statistics, process } = model
+  const open = model.source === 'live' ? (process?.openSessions ?? store.openSessions) : store.openSessions
+  const dropped = store.droppedEvents + store.droppedSessions
+  const octets = (statistics.towardClient.at(-2) ?? 0) + (statistics.towardServer.at(-2) ?? 0)
+  const heldStyle = model.held.length > 0 ? 'attention' : 'plain'
+  const right = row(
+    '  ',
+    open > 0 || model.source === 'live' ? `${open} open  ` : null,
+    `${store.sessions.length + store.droppedSessions} seen  `,
+    model.source === 'live' ? span(`${model.held.length} held`, heldStyle) : null,
+    model.source === 'live' ? `  ${octetsText(octets)}B/s` : null,
+    dropped > 0 ? span(`  ${dropped} dropped`, 'attention') : null,
+    ' ',
+  )
+  const left = row(' ', span('postern', 'bold'), ' ', sourceMark(model), ' ', ...addressSpans(model))
+  return spreadRow(left, right, model.size.columns)
+}
+
+function sourceMark(model: Model): Span {
+  if (model.sourceState === 'closed') return span('ENDED', 'error')
+  if (model.sourceState === 'opening') return span('READING', 'dim')
+  if (model.sourceState === 'ending') return span('ENDING', 'attention')
+  return model.source === 'live' ? span('LIVE', 'heading') : span('FILE', 'heading')
+}
+
+function addressSpans(model: Model): readonly (Span | string)[] {
+  const addresses = model.hello?.addresses ?? []
+  if (addresses.length === 0) return [span(model.hello?.program ?? '', 'dim')]
+  const arrow = model.isUnicode ? '▸' : '>'
+  return addresses.flatMap(({ service, url, server }, index) => [
+    index === 0 ? '' : '   ',
+    addresses.length > 1 ? span(`${service} `, 'dim') : '',
+    `${url} ${arrow} ${server}`,
+  ])
+}
+
+function tabRow(model: Model): Row {
+  const tabs = TABS.flatMap(({ screen }): readonly (Span | string)[] => {
+    const label = tabLabel(model, screen)
+    if (model.tab === screen) return [span(`[${label}]`, 'heading'), ' ']
+    const isUrgent = screen === 'held' && model.held.length > 0
+    return [span(` ${label} `, isUrgent ? 'attention' : 'plain'), ' ']
+  })
+  const between = model.isUnicode ? ' › ' : ' > '
+  const crumbs = model.help === null ? stackOf(model).slice(1).map(crumb(model)).join(between) : 'Help'
+  return spreadRow(row(' ', ...tabs), row(crumbs === '' ? null : ` ${crumbs} `), model.size.columns)
+}
+
+function crumb(model: Model): (screen: OpenScreen) => string {
+  return ({ title, argument }) => {
+    const ordinal = argument.session === null ? null : model.store.get(argument.session)?.ordinal
+    const session = ordinal === undefined || ordinal === null ? '' : ` #${ordinal}`
+    return `${title}${session}${argument.number === null ? '' : `/${argument.number}`}`
+  }
+}
+
+function filterRow(model: Model, area: Size): Row {
+  const { filter, search, paused, breakpoints } = model
+  const left = row(
+    ' ',
+    span('filter: ', 'dim'),
+    filter === null ? span('none', 'dim') : span(filter.text, 'bold'),
+    search === '' ? null : span('   search: ', 'dim'),
+    search === '' ? null : span(search, 'match'),
+  )
+  const catching = breakpoints.filter(({ isOn }) => isOn).length
+  const waiting = paused === null ? 0 : paused.events.length + paused.missed
+  const status =
+    model.help === null
+      ? topScreen(model)?.status(topContext(model))
+      : helpStatus(model, area.columns, area.rows)
+  const right = row(
+    '  ',
+    catching > 0 ? span(`CATCH(${catching}) `, 'attention') : null,
+    paused === null ? null : span(`PAUSED${waiting === 0 ? '' : `(${waiting} wait)`} `, 'attention'),
+    `${status ?? ''} `,
+  )
+  return spreadRow(left, right, model.size.columns)
+}
+
+// Between: the screens.
+
+function screenRows(model: Model, area: Size): readonly Row[] {
+  const top = topScreen(model)
+  if (top === null) return [row(` There is no screen here yet.`)]
+  const main = top.view(topContext(model))
+  const { side } = paneColumns(model, top.id)
+  if (side === 0) return main
+  return joinPanes({
+    left: main,
+    right: sideRows(model, top, { columns: side, rows: area.rows }),
+    leftWidth: screenSize(model).columns,
+    rightWidth: side,
+    rows: area.rows,
+    isUnicode: model.isUnicode,
+  })
+}
+
+/** What Enter would open, and on high screens the session's last message below it. */
+function sideRows(model: Model, top: OpenScreen, size: Size): readonly Row[] {
+  const preview = previewOf(top, topContext(model))
+  if (preview === null) return []
+  const message = model.size.rows >= STACKED_ROWS ? messageBelow(model, preview) : null
+  if (message === null) return paneRows(model, preview, size)
+  const upper = Math.floor(size.rows * 0.6)
+  const above = paneRows(model, preview, { columns: size.columns, rows: upper })
+  return [
+    ...Array.from({ length: upper }, (_, index) => above[index] ?? []),
+    ...paneRows(model, message, { columns: size.columns, rows: size.rows - upper }),
+  ]
+}
+
+function messageBelow(model: Model, { screen, argument }: Preview): Preview | null {
+  const session = argument.session === null ? null : model.store.get(argument.session)
+  if (screen !== 'session' || session === null) return null
+  const message = messagesOf(session).findLast(({ original }) => original !== null)
+  return message === undefined
+    ? null
+    : { screen: 'message', argument: { ...argument, number: message.number } }
+}
+
+function paneRows(model: Model, { screen, argument }: Preview, { columns, rows }: Size): readonly Row[] {
+  const kind = model.screens.get(screen)
+  if (kind === undefined || rows < 2) return []
+  const context = contextOf(model, { columns, rows: rows - 1 })
+  const opened = kind.open(argument, context).settle(context)
+  return [titleRow(crumb(model)(opened), columns, model.isUnicode), ...opened.view(context)]
+}
+
+// Below.
+
+function statusRow(model: Model): Row {
+  const { note } = model
+  if (note !== null) return row(' ', span(note.text, note.tone))
+  const [first] = [...model.held].sort((a, b) => a.releaseAt - b.releaseAt)
+  if (first === undefined) return []
+  const ordinal = model.store.get(first.session)?.ordinal
+  const where = ordinal === undefined ? '' : `#${ordinal} `
+  const left = ageText(first.releaseAt - model.now)
+  return row(
+    ' ',
+    span(
+      `${where}${first.kind} ${first.shown} is held, goes on by itself in ${left}; 4 shows it`,
+      'attention',
+    ),
+  )
+}
+
+function keyRow(model: Model): Row {
+  const { columns } = model.size
+  if (model.help !== null) {
+    return keysRow(
+      [
+        ['j k', 'scroll'],
+        ['/', 'find'],
+        ['Esc', 'close'],
+      ],
+      columns,
+    )
+  }
+  const deep = stackOf(model).length > 1
+  const frame = FRAME_BINDINGS.filter(({ label }) => label !== '').map(labelled)
+  const fixed = deep ? [['Esc', 'back'], ...frame.filter(([key]) => key === '?')] : frame.slice(-2)
+  const others = deep ? frame.filter(([key]) => key !== '?' && key !== 'q') : frame.slice(0, -2)
+  const own = (topScreen(model)?.keys ?? []).filter(({ label }) => label !== '').map(labelled)
+  const room = columns - rowWidth(keysRow(fixed, columns))
+  const shown: (readonly string[])[] = []
+  // What leads out and to help always has a place; of the others, those that come first.
+  for (const each of [...own, ...others]) {
+    if (rowWidth(keysRow([...shown, each], columns)) > room) break
+    shown.push(each)
+  }
+  return keysRow([...shown, ...fixed], columns)
+}
+
+function labelled({ keys, label }: KeyHelp): readonly string[] {
+  return [keyLabel(keys[0] ?? ''), label]
+}
+
+function keysRow(keys: readonly (readonly string[])[], columns: number): Row {
+  const spans = keys.flatMap(([key = '', label = '']) => [' ', span(key, 'bold'), ` ${label} `])
+  return cutRow(row(...spans), columns)
+}
+
+function promptRow(
+  prompt: OpenPrompt,
+  columns: number,
+): { readonly row: Row; readonly cursor: number | null } {
+  if (prompt.kind === 'confirm')
+    return { row: row(' ', span(`${prompt.label} (y/n)`, 'attention')), cursor: null }
+  const label = ` ${prompt.label}${prompt.kind === 'command' ? '' : ' '}`
+  const shownLabel = span(prompt.kind === 'command' ? `${label}:` : `${label.trimEnd()}: `, 'bold')
+  const start = Math.min(widthOf(shownLabel.text), columns - 10)
+  const { text, cursor, hidden } = viewLine(prompt.line, columns - start - 1)
+  const problem = prompt.problem
+  const spans =
+    problem === null
+      ? [span(text)]
+      : markedSpans(text, problem.column - hidden, problem.column + problem.length - hidden)
+  return { row: row(...cutRow([shownLabel], start), ...spans), cursor: start + cursor }
+}
+
+/** The place of a mistake, in its own style. Of text that is not ASCII, the place is near enough. */
+function markedSpans(text: string, from: number, to: number): readonly Span[] {
+  const start = Math.max(0, Math.min(from, text.length))
+  const end = Math.max(start, to)
+  // A mistake at the end (something is missing) has no character to mark.
+  const marked = text.slice(start, end)
+  return [span(text.slice(0, start)), span(marked === '' ? ' ' : marked, 'error'), span(text.slice(end))]
+}
+
+function hintRow(prompt: OpenPrompt, columns: number): Row {
+  if (prompt.offers.length > 0) return cutRow(row(' ', span(prompt.offers.join('  '), 'dim')), columns)
+  if (prompt.problem !== null) {
+    const { text, column } = prompt.problem
+    return cutRow(row(' ', span(`column ${column + 1}: ${text}`, 'error')), columns)
+  }
+  if (prompt.kind === 'confirm')
+    return keysRow(
+      [
+        ['y', 'yes'],
+        ['n', 'no'],
+      ],
+      columns,
+    )
+  const completes = prompt.kind === 'search' || prompt.kind === 'help' ? [] : [['Tab', 'complete']]
+  return keysRow([['Enter', 'take it'], ['Esc', 'leave it'], ...completes, ['Up', 'before']], columns)
+}
