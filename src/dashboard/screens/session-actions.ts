@@ -17,7 +17,7 @@ export interface SessionChoice<State> {
 }
 
 /**
- * The keys `x` (end the session), `w` (write a recording) and `i` (breakpoint for its user).
+ * The keys `x` (end the session), `w` (write a recording) and `b` (breakpoint for its user).
  */
 export function sessionBindings<State>(choice: SessionChoice<State>): readonly Binding<State>[] {
   return [
@@ -34,12 +34,12 @@ export function sessionBindings<State>(choice: SessionChoice<State>): readonly B
       run: (state, context) => ({ state, effects: [writeSessions(choice.several(state, context), context)] }),
     },
     {
-      keys: ['i'],
+      keys: ['b'],
       label: 'break',
       help: "hold what passes for this session's user: set a breakpoint",
       run: (state, context) => ({
         state,
-        effects: askNewBreakpoint(initialFilter(choice.one(state, context)), context),
+        effects: askNewBreakpoint(filterForSession(choice.one(state, context)), context),
       }),
     },
   ]
@@ -48,6 +48,12 @@ export function sessionBindings<State>(choice: SessionChoice<State>): readonly B
 /** Names a session in a sentence: `#4794 (alice)`. */
 export function sessionName({ ordinal, user }: SessionRecord): string {
   return user === null ? `#${ordinal}` : `#${ordinal} (${user})`
+}
+
+/** The expression that finds what passes for a session's user, or in it alone while nobody knows its user. */
+export function filterForSession(session: SessionRecord | null): string {
+  if (session === null) return ''
+  return session.user === null ? `session == ${JSON.stringify(session.id)}` : filterForUser(session.user)
 }
 
 /** Says that there is no session to act on. */
@@ -78,9 +84,4 @@ function writeSessions(sessions: readonly SessionRecord[], { now }: ScreenContex
       : `sessions-${first.ordinal}-and-${sessions.length - 1}-more.jsonl`,
     what: isOne ? `session #${first.ordinal}` : `${sessions.length} sessions`,
   }
-}
-
-function initialFilter(session: SessionRecord | null): string {
-  if (session === null) return 'command == "RETR"'
-  return session.user === null ? `session == ${JSON.stringify(session.id)}` : filterForUser(session.user)
 }
