@@ -197,7 +197,6 @@ async function emlExporter(directory: string, found: Survey, leg: Leg): Promise<
   return {
     add: async (event) => await save(gatherer.add(event)),
     async end() {
-      for (const message of gatherer.end()) await save(message)
       return `${directory}: ${messagesWritten(written, gatherer.notWhole)}`
     },
   }
@@ -217,7 +216,6 @@ async function mboxExporter(file: string, found: Survey, leg: Leg): Promise<Expo
   return {
     add: async (event) => await save(gatherer.add(event)),
     async end() {
-      for (const message of gatherer.end()) await save(message)
       await output.close()
       return `${output.name}: ${messagesWritten(written, gatherer.notWhole)}`
     },

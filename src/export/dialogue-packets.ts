@@ -218,16 +218,18 @@ export class LegPackets {
     }
     this.#contentOctets.add(wire)
     this.#append('accepter', at, wire)
+    // Content of postern comes whole, behind the end of what it stands for, and has no end of its own.
+    if (source === 'postern') this.#append('accepter', at, endOf(wire))
   }
 
   /** What the end says of the content's octets tells how many of them are missing here. */
   #contentEnd(content: Of<'content-end'>, at: number): void {
     const { number } = content
     if (!this.#carriesNumber(number)) return
+    if (this.#leg === 'client' && this.#interventions.replacesContent(this.#session, number)) return
     const kept = this.#contentOctets?.octets ?? 0
     this.#contentOctets = null
-    const isReplaced = this.#leg === 'client' && this.#interventions.replacesContent(this.#session, number)
-    const missing = isReplaced ? 0 : content.octets - kept
+    const missing = content.octets - kept
     if (missing <= 0) {
       this.#append('accepter', at, TERMINATION)
       return
@@ -387,6 +389,12 @@ function lineOf(text: string): Buffer {
 function statusOctets(indicator: string, responseCode: string | null, text: string): Buffer {
   const code = responseCode === null ? '' : `[${responseCode}]`
   return lineOf([indicator, code, text].filter((word) => word !== '').join(' '))
+}
+
+/** The termination octet line, on a line of its own. */
+function endOf(content: Buffer): Buffer {
+  const isWholeLines = content.length === 0 || content.subarray(-2).equals(CRLF)
+  return isWholeLines ? TERMINATION : Buffer.concat([CRLF, TERMINATION])
 }
 
 function beginsLikeReply(octets: Buffer): boolean {

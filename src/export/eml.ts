@@ -13,6 +13,5 @@ const MOST_NAME_CHARACTERS = 64
  */
 export function emlName({ session, number, messageNumber }: GatheredMessage): string {
   const safe = session.slice(0, MOST_NAME_CHARACTERS).replace(/[^A-Za-z0-9_-]/g, '_')
-  const suffix = messageNumber === null ? '' : `-message-${messageNumber.slice(0, 10)}`
-  return `${safe === '' ? 'session' : safe}-${number}${suffix}.eml`
+  return `${safe === '' ? 'session' : safe}-${number}-message-${messageNumber.slice(0, 10)}.eml`
 }

@@ -7,13 +7,15 @@ import type { TraceContent, TraceEvent } from '../trace/event.js'
 import { ContentOctets } from './content-octets.js'
 import type { Interventions, Leg } from './interventions.js'
 
+type Of<Type extends TraceContent['type']> = Extract<TraceContent, { type: Type }>
+
 /** One message that passed, whole. */
 export interface GatheredMessage {
   readonly session: string
   /** Of the command that asked for it. */
   readonly number: number
-  /** As the client named it; null where its command was not recorded. */
-  readonly messageNumber: string | null
+  /** As the command named it. */
+  readonly messageNumber: string
   readonly user: string | null
   /** When its last octet passed, milliseconds since the epoch. */
   readonly at: number
@@ -25,21 +27,15 @@ interface Draft {
   readonly number: number
   readonly pieces: Buffer[]
   readonly count: ContentOctets
-  isTooLarge: boolean
-  endedAt: number | null
-  /** As the end says; null before it, and where postern's own content has no end of its own. */
-  octets: number | null
 }
 
 interface SessionDraft {
   user: string | null
-  /** Number of the newest RETR, or TOP of everything, and the message-number it names. */
-  asked: { readonly number: number; readonly messageNumber: string | null }[]
+  /** The newest RETR, and TOP of everything, with the message-number they name; by number of the command. */
+  readonly asked: Map<number, string>
   draft: Draft | null
 }
 
-/** The events that may come between a message's end and what a person put in its place. */
-const WITHIN_A_MESSAGE = new Set<TraceContent['type']>(['content', 'held', 'released', 'not-held', 'anomaly'])
 /** RFC 1939 §7: TOP with so many lines is another RETR; fetchmail asks for 99999999. */
 const WHOLE_MESSAGE = /^(?:RETR (\d+)|TOP (\d+) \d{7,})$/
 /** Beyond it a message is counted and left out; a recording keeps less of one anyway. */
@@ -66,109 +62,97 @@ export class MessageGatherer {
 
   /** Takes the next event. @returns the message that is complete by it, null for none */
   add(event: TraceEvent): GatheredMessage | null {
-    const session = this.#sessionOf(event.session)
-    const finished = WITHIN_A_MESSAGE.has(event.content.type) ? null : this.#finish(event.session, session)
-    this.#take(event, session)
-    if (event.content.type === 'session-closed') this.#sessions.delete(event.session)
-    return finished ?? this.#finishAtOnce(event.session, session)
-  }
-
-  /** Ends the events. */
-  end(): readonly GatheredMessage[] {
-    const messages = [...this.#sessions].map(([id, session]) => this.#finish(id, session))
-    this.#sessions.clear()
-    return messages.filter((message) => message !== null)
-  }
-
-  #take({ session: id, at, content }: TraceEvent, session: SessionDraft): void {
+    const { content, session: id } = event
+    const session = this.#sessionOf(id)
     switch (content.type) {
       case 'logged-in':
         session.user = content.user
-        return
-      case 'command': {
-        const [whole, ofRetr, ofTop] = WHOLE_MESSAGE.exec(content.shown) ?? []
-        if (whole === undefined || session.asked.length >= MOST_ASKED) return
-        if (!this.#interventions.carriesCommand(id, 'client', content.number) && this.#leg === 'client')
-          return
-        session.asked.push({ number: content.number, messageNumber: ofRetr ?? ofTop ?? null })
-        return
-      }
+        return null
+      case 'command':
+        if (this.#leg === 'server' || this.#interventions.carriesCommand(id, 'client', content.number))
+          noteCommand(session, content.number, content.shown)
+        return null
+      case 'command-replaced':
+        if (this.#leg === 'server') noteCommand(session, content.number, content.shown)
+        return null
       case 'content':
-        if (!this.#interventions.carriesContent(id, this.#leg, content.number, content.source)) return
-        if (!isAsked(session, content.number)) return
-        addPiece(draftOf(session, content.number), content.wire, at)
-        return
-      case 'content-end': {
-        if (!isAsked(session, content.number)) return
-        const draft = draftOf(session, content.number)
-        draft.endedAt = at
-        draft.octets = this.#isReplaced(id, content.number) ? null : content.octets
-        return
-      }
+        return this.#content(event, content, session)
+      case 'content-end':
+        return this.#contentEnd(event, content, session)
+      case 'session-closed':
+        this.#sessions.delete(id)
+        return null
       default:
-        return
+        return null
     }
   }
 
-  #isReplaced(id: string, number: number): boolean {
-    return this.#leg === 'client' && this.#interventions.replacesContent(id, number)
-  }
-
-  /** Nothing more can come for a message that nobody replaced. */
-  #finishAtOnce(id: string, session: SessionDraft): GatheredMessage | null {
-    const { draft } = session
-    if (draft === null || draft.endedAt === null || this.#isReplaced(id, draft.number)) return null
-    return this.#finish(id, session)
-  }
-
-  #finish(id: string, session: SessionDraft): GatheredMessage | null {
-    const { draft, user } = session
-    if (draft === null || draft.endedAt === null) return null
-    const { number, endedAt } = draft
-    const asked = session.asked.find((one) => one.number === number)
-    session.draft = null
-    session.asked = session.asked.filter((one) => one.number > number)
-    const isWhole = !draft.isTooLarge && (draft.octets === null || draft.octets === draft.count.octets)
-    if (!isWhole) {
-      this.#notWhole += 1
-      return null
+  #content(event: TraceEvent, content: Of<'content'>, session: SessionDraft): GatheredMessage | null {
+    const { number, source, wire } = content
+    if (!this.#interventions.carriesContent(event.session, this.#leg, number, source)) return null
+    const messageNumber = session.asked.get(number)
+    if (messageNumber === undefined) return null
+    // Content of postern comes whole, in one event and without an end of its own.
+    if (source === 'postern') {
+      forget(session, number)
+      return messageOf(event, number, messageNumber, session.user, wire)
     }
-    const octets = removeByteStuffing(Buffer.concat(draft.pieces))
-    return { session: id, number, messageNumber: asked?.messageNumber ?? null, user, at: endedAt, octets }
+    session.draft = session.draft?.number === number ? session.draft : newDraft(number)
+    addPiece(session.draft, wire)
+    return null
+  }
+
+  #contentEnd(event: TraceEvent, content: Of<'content-end'>, session: SessionDraft): GatheredMessage | null {
+    const { number, octets } = content
+    if (this.#leg === 'client' && this.#interventions.replacesContent(event.session, number)) return null
+    const messageNumber = session.asked.get(number)
+    if (messageNumber === undefined) return null
+    const draft = session.draft?.number === number ? session.draft : newDraft(number)
+    forget(session, number)
+    if (draft.count.octets === octets && draft.count.octets <= MOST_MESSAGE_OCTETS)
+      return messageOf(event, number, messageNumber, session.user, Buffer.concat(draft.pieces))
+    this.#notWhole += 1
+    return null
   }
 
   #sessionOf(id: string): SessionDraft {
     const known = this.#sessions.get(id)
     if (known !== undefined) return known
-    const session = { user: null, asked: [], draft: null }
+    const session = { user: null, asked: new Map<number, string>(), draft: null }
     this.#sessions.set(id, session)
     return session
   }
 }
 
-function isAsked(session: SessionDraft, number: number): boolean {
-  return session.asked.some((one) => one.number === number)
+function noteCommand({ asked }: SessionDraft, number: number, shown: string): void {
+  const [, ofRetr, ofTop] = WHOLE_MESSAGE.exec(shown) ?? []
+  const messageNumber = ofRetr ?? ofTop
+  if (messageNumber === undefined || asked.size >= MOST_ASKED) asked.delete(number)
+  else asked.set(number, messageNumber)
 }
 
-function draftOf(session: SessionDraft, number: number): Draft {
-  if (session.draft?.number === number) return session.draft
-  const draft: Draft = {
-    number,
-    pieces: [],
-    count: new ContentOctets(),
-    isTooLarge: false,
-    endedAt: null,
-    octets: null,
-  }
-  session.draft = draft
-  return draft
+/** Replies come in the order of commands: what was asked before has been answered. */
+function forget(session: SessionDraft, number: number): void {
+  session.draft = null
+  for (const asked of session.asked.keys()) if (asked <= number) session.asked.delete(asked)
 }
 
-function addPiece(draft: Draft, wire: Buffer, at: number): void {
-  // Content that stands in the place of the server's may come behind its end.
-  if (draft.endedAt !== null) draft.endedAt = at
-  draft.count.add(wire)
-  if (draft.count.octets > MOST_MESSAGE_OCTETS) draft.isTooLarge = true
-  if (draft.isTooLarge) draft.pieces.length = 0
-  else draft.pieces.push(wire)
+function newDraft(number: number): Draft {
+  return { number, pieces: [], count: new ContentOctets() }
+}
+
+function addPiece({ pieces, count }: Draft, wire: Buffer): void {
+  count.add(wire)
+  if (count.octets > MOST_MESSAGE_OCTETS) pieces.length = 0
+  else pieces.push(wire)
+}
+
+function messageOf(
+  { session, at }: TraceEvent,
+  number: number,
+  messageNumber: string,
+  user: string | null,
+  wire: Buffer,
+): GatheredMessage {
+  return { session, number, messageNumber, user, at, octets: removeByteStuffing(wire) }
 }

@@ -71,12 +71,13 @@ export class Interventions {
     const numbers = this.#sessions.get(session)
     if (numbers === undefined) return true
     if (numbers.watchers.has(number)) return false
-    return source === 'postern' || !numbers.contents.has(number)
+    return source === 'postern' || !replaces(numbers, number)
   }
 
-  /** Whether the content that the client got is not what the server sent. */
+  /** Whether the client got something else than the content of the server: other content, or none at all. */
   replacesContent(session: string, number: number): boolean {
-    return this.#sessions.get(session)?.contents.has(number) ?? false
+    const numbers = this.#sessions.get(session)
+    return numbers !== undefined && replaces(numbers, number)
   }
 
   #noteReply(session: string, source: 'server' | 'postern', number: number): void {
@@ -103,4 +104,8 @@ export class Interventions {
     this.#sessions.set(session, numbers)
     return numbers
   }
+}
+
+function replaces({ answered, contents }: Numbers, number: number): boolean {
+  return answered.has(number) || contents.has(number)
 }

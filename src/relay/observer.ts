@@ -354,16 +354,16 @@ export class Observer {
 
   #contentEnd(octets: number, anomalies: readonly Anomaly[], exchange: Exchange): void {
     const { number, command, givenAt } = exchange
+    this.#narrator.anomalies('server', anomalies, number)
     const rest = exchange.told?.takeRest() ?? null
     if (rest !== null) this.#narrator.content(exchange, 'server', rest, false)
-    this.#narrator.anomalies('server', anomalies, number)
+    this.#tell({ type: 'content-end', number, verb: command.verb, octets, afterMs: this.#now - givenAt })
     if (this.#capabilities !== null) {
       const capabilities = decodeCapabilities(Buffer.concat(this.#capabilities))
       this.#narrator.anomalies('server', capabilityAnomalies(capabilities), number)
       this.#serverPipelines = announces(capabilities, 'PIPELINING')
     }
     if (isWholeMessage(command)) this.#messages += 1
-    this.#tell({ type: 'content-end', number, verb: command.verb, octets, afterMs: this.#now - givenAt })
     this.#finish()
   }
 
