@@ -2,7 +2,14 @@
  * Every default that is not a bound (those are in `pop3/limits.ts`). Owns values and nothing else.
  */
 import { DEFAULT_LIMITS } from '../pop3/limits.js'
-import type { LegUrl, ListenerSettings, LogLevel, UpstreamSettings } from './settings.js'
+import type {
+  ControlSettings,
+  LegUrl,
+  ListenerSettings,
+  LogLevel,
+  UpstreamSettings,
+  WriteSettings,
+} from './settings.js'
 
 export { DEFAULT_LIMITS }
 
@@ -34,3 +41,20 @@ export const DEFAULT_UPSTREAM: Omit<UpstreamSettings, 'url'> = {
   acceptCertificates: [],
   minimumTls: 'TLSv1.2',
 }
+
+/** Octets of each message that are recorded where somebody asks for messages and names no number: whole ones. */
+export const DEFAULT_WRITE_MESSAGE_OCTETS = 16_777_216
+
+/** Older recordings to keep where somebody names a size and no number. */
+export const DEFAULT_WRITE_KEEP = 5
+
+/** A recording of which only the file is known: no mail, and an end before a forgotten one fills the disk. */
+export const DEFAULT_WRITE: Omit<WriteSettings, 'file'> = {
+  messageOctets: 0,
+  filter: null,
+  maxOctets: 1_073_741_824,
+  keep: 0,
+}
+
+/** Whoever runs postern can look at it without having prepared for it. */
+export const DEFAULT_CONTROL: ControlSettings = { type: 'usual' }

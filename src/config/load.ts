@@ -10,6 +10,7 @@ import { existsSync } from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
 import { findContradictions } from './contradictions.js'
 import {
+  DEFAULT_CONTROL,
   DEFAULT_LIMITS,
   DEFAULT_LISTEN_URL,
   DEFAULT_LISTENER,
@@ -17,10 +18,20 @@ import {
   DEFAULT_LOG_USER_NAMES,
   DEFAULT_SERVICE_NAME,
   DEFAULT_UPSTREAM,
+  DEFAULT_WRITE,
+  DEFAULT_WRITE_KEEP,
 } from './defaults.js'
 import { readConfigFile } from './file.js'
 import { ConfigError, describeValue, formatPath } from './problem.js'
-import { type LegUrl, LOG_LEVELS, type LogLevel, type ServiceSettings, type Settings } from './settings.js'
+import {
+  type ControlSettings,
+  type LegUrl,
+  LOG_LEVELS,
+  type LogLevel,
+  type ServiceSettings,
+  type Settings,
+  type WriteSettings,
+} from './settings.js'
 import type { PartialSettings } from './source.js'
 
 /** What the command line says; null and empty lists where it says nothing. Files are absolute. */
@@ -36,6 +47,11 @@ export interface CommandLineSettings {
   readonly oldTls: boolean | null
   readonly authorityDirectory: string | null
   readonly writeFile: string | null
+  /** Octets of each message to record. */
+  readonly writeMessageOctets: number | null
+  readonly writeFilter: string | null
+  readonly writeMaxOctets: number | null
+  readonly control: ControlSettings | null
   readonly logLevel: LogLevel | null
 }
 
@@ -52,6 +68,10 @@ export const NO_COMMAND_LINE_SETTINGS: CommandLineSettings = {
   oldTls: null,
   authorityDirectory: null,
   writeFile: null,
+  writeMessageOctets: null,
+  writeFilter: null,
+  writeMaxOctets: null,
+  control: null,
   logLevel: null,
 }
 
@@ -110,11 +130,12 @@ export function loadConfig(
   const services = applyToServices(base.services, commandLine, origins)
   const level = logLevel(commandLine, surroundings, base.log.level, origins)
   if (commandLine.authorityDirectory !== null) origins.set('authority-dir', ON_COMMAND_LINE)
-  if (commandLine.writeFile !== null) origins.set('write', ON_COMMAND_LINE)
+  if (commandLine.control !== null) origins.set('control', ON_COMMAND_LINE)
   const settings: Settings = {
     log: { ...base.log, level },
     authorityDirectory: commandLine.authorityDirectory ?? base.authorityDirectory,
-    writeFile: commandLine.writeFile ?? base.writeFile,
+    write: applyToWrite(base.write, commandLine, origins),
+    control: commandLine.control ?? base.control,
     services,
   }
   refuseContradictions(settings.services)
@@ -151,7 +172,8 @@ function mergeLayers(layers: readonly PartialSettings[], surroundings: Surroundi
       userNames: last('logUserNames') ?? DEFAULT_LOG_USER_NAMES,
     },
     authorityDirectory: last('authorityDirectory') ?? surroundings.authorityDirectory,
-    writeFile: last('writeFile'),
+    write: last('write'),
+    control: last('control') ?? DEFAULT_CONTROL,
     services: last('services') ?? [],
   }
 }
@@ -182,6 +204,37 @@ function logLevel(
   }
   origins.set('log.level', 'POSTERN_LOG_LEVEL')
   return level
+}
+
+/** Another file starts without what a configuration says about its own; the other options change what is there. */
+function applyToWrite(
+  write: WriteSettings | null,
+  commandLine: CommandLineSettings,
+  origins: Map<string, string>,
+): WriteSettings | null {
+  const { writeFile, writeMessageOctets, writeFilter, writeMaxOctets } = commandLine
+  if (writeFile !== null) forget(origins, 'write')
+  const changed = writeFile === null ? write : { ...DEFAULT_WRITE, file: writeFile }
+  const given: readonly (readonly [option: string, key: string, isGiven: boolean])[] = [
+    ['--write', 'file', writeFile !== null],
+    ['--write-messages', 'messages', writeMessageOctets !== null],
+    ['--write-filter', 'filter', writeFilter !== null],
+    ['--write-max-size', 'max-size', writeMaxOctets !== null],
+  ]
+  const options = given.filter(([, , isGiven]) => isGiven)
+  if (changed === null) {
+    if (options.length === 0) return null
+    const names = options.map(([option]) => option).join(', ')
+    throw new OptionConflict(`${names}: nothing is recorded; name the file with --write`)
+  }
+  for (const [, key] of options) origins.set(`write.${key}`, ON_COMMAND_LINE)
+  return {
+    ...changed,
+    messageOctets: writeMessageOctets ?? changed.messageOctets,
+    filter: writeFilter ?? changed.filter,
+    maxOctets: writeMaxOctets ?? changed.maxOctets,
+    keep: writeMaxOctets !== null && changed.keep === 0 ? DEFAULT_WRITE_KEEP : changed.keep,
+  }
 }
 
 /**

@@ -5,7 +5,15 @@
 import { Document, isCollection, isScalar, type Node } from 'yaml'
 import { LIMIT_FACTS, spellLimit } from './limit-facts.js'
 import { type ConfigPath, formatPath } from './problem.js'
-import type { ListenerSettings, ServiceSettings, Settings, UpstreamSettings } from './settings.js'
+import type {
+  ControlSettings,
+  ListenerSettings,
+  ServiceSettings,
+  Settings,
+  UpstreamSettings,
+  WriteSettings,
+} from './settings.js'
+import { formatOctets } from './units.js'
 import { formatLegUrl } from './url.js'
 
 /**
@@ -24,9 +32,25 @@ function asSource(settings: Settings): object {
   return {
     log: { level: settings.log.level, 'user-names': settings.log.userNames },
     'authority-dir': settings.authorityDirectory,
-    ...(settings.writeFile === null ? {} : { write: settings.writeFile }),
+    ...(settings.write === null ? {} : { write: writeSource(settings.write) }),
+    ...controlSource(settings.control),
     ...(settings.services.length === 0 ? {} : { services: settings.services.map(serviceSource) }),
   }
+}
+
+function writeSource({ file, messageOctets, filter, maxOctets, keep }: WriteSettings): object {
+  return {
+    file,
+    messages: messageOctets === 0 ? false : formatOctets(messageOctets),
+    ...(filter === null ? {} : { filter }),
+    'max-size': formatOctets(maxOctets),
+    keep,
+  }
+}
+
+/** The usual place is what saying nothing means. */
+function controlSource(control: ControlSettings): object {
+  return control.type === 'usual' ? {} : { control: control.type === 'none' ? 'none' : control.path }
 }
 
 function serviceSource(service: ServiceSettings): object {
@@ -93,6 +117,7 @@ function originOf(path: ConfigPath, origins: ReadonlyMap<string, string>): strin
     const shortened = origins.get(formatPath(candidate.slice(0, -1)))
     const isPartOfValue =
       candidate.at(-1) === 'url' ||
+      formatPath(candidate) === 'write.file' ||
       ['certificate', 'pins', 'accept-certificates'].includes(String(candidate.at(-2)))
     if (shortened !== undefined && isPartOfValue) return shortened
   }

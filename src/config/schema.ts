@@ -4,12 +4,26 @@
  * in `defaults.ts`. Error messages of this schema are the text after "expected".
  */
 import * as z from 'zod'
+import { FilterError, parseFilter } from '../expression/filter.js'
 import { DEFAULT_LIMITS } from '../pop3/limits.js'
-import { DEFAULT_LISTEN_URL, DEFAULT_LOG_LEVEL, DEFAULT_UPSTREAM } from './defaults.js'
+import {
+  DEFAULT_LISTEN_URL,
+  DEFAULT_LOG_LEVEL,
+  DEFAULT_UPSTREAM,
+  DEFAULT_WRITE,
+  DEFAULT_WRITE_KEEP,
+} from './defaults.js'
 import { parseCertificateFingerprint, parsePin } from './fingerprint.js'
 import { LIMIT_FACTS, limitFacts, parseLimit, spellLimit } from './limit-facts.js'
 import { LOG_LEVELS } from './settings.js'
+import { formatOctets, parseOctets } from './units.js'
 import { formatLegUrl, LegUrlError, parseHost, parseLegUrl } from './url.js'
+
+/** More of one message than a session may hold back is not recorded either. */
+const MOST_MESSAGE_OCTETS = 1_073_741_824
+/** Less would rotate away what somebody just looks at. */
+export const LEAST_RECORDING_OCTETS = 65_536
+export const MOST_RECORDING_OCTETS = 1_099_511_627_776
 
 /**
  * A mapping that refuses unknown keys. The message for such a key is the list of known ones, separated by commas:
@@ -213,6 +227,67 @@ export const serviceSchema = mapping({
     .optional(),
 })
 
+const OCTETS_EXPECTED = 'a number of octets, such as 65536, 512KiB or 64MiB'
+
+/** A number of octets within a range, as a number or with a unit. */
+function octets(least: number, most: number, alternatives: string) {
+  const expected = `${OCTETS_EXPECTED}, from ${formatOctets(least)} to ${formatOctets(most)}${alternatives}`
+  return z.union([z.int(), z.string()], { error: expected }).transform((value, context) => {
+    const amount = typeof value === 'string' ? parseOctets(value) : value
+    if (amount !== null && amount >= least && amount <= most) return amount
+    context.addIssue({ code: 'custom', message: expected })
+    return z.NEVER
+  })
+}
+
+const filter = z.string({ error: 'a filter' }).transform((value, context) => {
+  try {
+    return parseFilter(value).text
+  } catch (error) {
+    if (!(error instanceof FilterError)) throw error
+    const message = `a filter (column ${error.column + 1}: ${error.message})`
+    context.addIssue({ code: 'custom', message })
+    return z.NEVER
+  }
+})
+
+const write = z
+  .union(
+    [
+      file,
+      mapping({
+        file: file.describe('The file, JSON lines, readable by its owner alone. Relative to this file.'),
+        messages: z
+          .union([z.boolean(), octets(1, MOST_MESSAGE_OCTETS, ', or true or false')], {
+            error: `true or false, or ${OCTETS_EXPECTED}`,
+          })
+          .describe(
+            'Whether mail is recorded: whole messages, or so many octets of each. Default false: sessions without mail.',
+          )
+          .meta({ default: false })
+          .optional(),
+        filter: filter
+          .describe('Records the sessions for which this expression holds, such as user == "bob".')
+          .optional(),
+        'max-size': octets(LEAST_RECORDING_OCTETS, MOST_RECORDING_OCTETS, '')
+          .describe(
+            `Largest file, then it is rotated: FILE becomes FILE.1. Without it the recording ends at ${formatOctets(DEFAULT_WRITE.maxOctets)}.`,
+          )
+          .optional(),
+        keep: z
+          .int({ error: 'a whole number from 0 to 100' })
+          .min(0, { error: 'a whole number from 0 to 100' })
+          .max(100, { error: 'a whole number from 0 to 100' })
+          .describe(
+            `Older files to keep beside the one that is written. Default ${DEFAULT_WRITE_KEEP} with max-size, else 0: then an existing file is never touched.`,
+          )
+          .optional(),
+      }),
+    ],
+    { error: 'the path of a file, or a mapping with file' },
+  )
+  .describe('A recording of every session: a file, or a mapping with file and more.')
+
 /** A configuration file. */
 export const configSchema = mapping({
   log: mapping({
@@ -234,8 +309,13 @@ export const configSchema = mapping({
   'authority-dir': file
     .describe('Directory of the local authority (see "postern ca"). Relative to this file.')
     .optional(),
-  write: file
-    .describe('File that receives every trace event as a line of JSON. Relative to this file.')
+  write: write.optional(),
+  control: z
+    .string({ error: 'the path of a socket, or none' })
+    .min(1, { error: 'the path of a socket, or none' })
+    .describe(
+      'Unix socket at which dashboards attach (postern attach). Relative to this file; none opens none. Default a socket of its own in the runtime directory of the user.',
+    )
     .optional(),
   services: z
     .array(serviceSchema, { error: 'a list of services' })

@@ -55,6 +55,26 @@ export interface ServiceSettings {
   readonly multiLineVerbs: readonly string[]
 }
 
+/** A recording that is written: a file of JSON lines. */
+export interface WriteSettings {
+  /** Absolute. */
+  readonly file: string
+  /** Octets of each message that are recorded; 0 for no mail. */
+  readonly messageOctets: number
+  /** Records the sessions for which it holds, see `expression/`; null records all. */
+  readonly filter: string | null
+  /** Largest file; then it is rotated, or the recording ends where `keep` is 0. */
+  readonly maxOctets: number
+  /** Older files to keep, as FILE.1 to FILE.n. With 0, a file that exists is never touched. */
+  readonly keep: number
+}
+
+/** Where watchers attach: a path, the usual place (see `cli/control-socket.ts`), or nowhere. */
+export type ControlSettings =
+  | { readonly type: 'usual' }
+  | { readonly type: 'none' }
+  | { readonly type: 'path'; readonly path: string }
+
 export interface Settings {
   readonly log: {
     readonly level: LogLevel
@@ -63,7 +83,8 @@ export interface Settings {
   }
   /** Directory of the local authority, absolute. */
   readonly authorityDirectory: string
-  /** File that receives trace events as JSON lines. */
-  readonly writeFile: string | null
+  /** Null records nothing. */
+  readonly write: WriteSettings | null
+  readonly control: ControlSettings
   readonly services: readonly ServiceSettings[]
 }

@@ -4,17 +4,34 @@
  */
 import { resolve } from 'node:path'
 import { DEFAULT_LIMITS, type Limits } from '../pop3/limits.js'
-import { DEFAULT_LISTEN_URL, DEFAULT_LISTENER, DEFAULT_SERVICE_NAME, DEFAULT_UPSTREAM } from './defaults.js'
+import {
+  DEFAULT_LISTEN_URL,
+  DEFAULT_LISTENER,
+  DEFAULT_SERVICE_NAME,
+  DEFAULT_UPSTREAM,
+  DEFAULT_WRITE,
+  DEFAULT_WRITE_KEEP,
+  DEFAULT_WRITE_MESSAGE_OCTETS,
+} from './defaults.js'
 import { LIMIT_FACTS } from './limit-facts.js'
 import type { ConfigSource, ServiceSource } from './schema.js'
-import type { LegUrl, ListenerSettings, LogLevel, ServiceSettings, UpstreamSettings } from './settings.js'
+import type {
+  ControlSettings,
+  LegUrl,
+  ListenerSettings,
+  LogLevel,
+  ServiceSettings,
+  UpstreamSettings,
+  WriteSettings,
+} from './settings.js'
 
 /** What one place says about the settings; null where it says nothing. */
 export interface PartialSettings {
   readonly logLevel: LogLevel | null
   readonly logUserNames: boolean | null
   readonly authorityDirectory: string | null
-  readonly writeFile: string | null
+  readonly write: WriteSettings | null
+  readonly control: ControlSettings | null
   readonly services: readonly ServiceSettings[] | null
 }
 
@@ -28,9 +45,27 @@ export function settleSource(source: ConfigSource, directory: string): PartialSe
     logLevel: source.log?.level ?? null,
     logUserNames: source.log?.['user-names'] ?? null,
     authorityDirectory: absolute(directory, source['authority-dir']),
-    writeFile: absolute(directory, source.write),
+    write: source.write === undefined ? null : settleWrite(source.write, directory),
+    control: source.control === undefined ? null : settleControl(source.control, directory),
     services: source.services?.map((service) => settleService(service, directory)) ?? null,
   }
+}
+
+function settleWrite(source: NonNullable<ConfigSource['write']>, directory: string): WriteSettings {
+  if (typeof source === 'string') return { ...DEFAULT_WRITE, file: resolve(directory, source) }
+  const { file, messages, filter, keep, 'max-size': maxOctets } = source
+  return {
+    file: resolve(directory, file),
+    messageOctets:
+      messages === true ? DEFAULT_WRITE_MESSAGE_OCTETS : messages === false ? 0 : (messages ?? 0),
+    filter: filter ?? null,
+    maxOctets: maxOctets ?? DEFAULT_WRITE.maxOctets,
+    keep: keep ?? (maxOctets === undefined ? DEFAULT_WRITE.keep : DEFAULT_WRITE_KEEP),
+  }
+}
+
+function settleControl(source: string, directory: string): ControlSettings {
+  return source === 'none' ? { type: 'none' } : { type: 'path', path: resolve(directory, source) }
 }
 
 /** Takes over what a checked service says and completes it by defaults. */

@@ -187,7 +187,8 @@ function settingsOf(serverPort: number, listeners: readonly LegUrl[], certificat
   return {
     log: { level: 'info', userNames: true },
     authorityDirectory: dirname(certificateFile),
-    writeFile: null,
+    write: null,
+    control: { type: 'none' },
     services: [
       {
         name: 'demo',

@@ -12,11 +12,13 @@ import { NO_INTERCEPTOR } from '../relay/interception.js'
 import type { Authority } from '../tls/authority.js'
 import { ClientTls } from '../tls/toward-client.js'
 import { ServerTls } from '../tls/toward-server.js'
-import { NO_ATTENTION } from '../trace/event.js'
+import type { TraceEvent } from '../trace/event.js'
 import type { Feed } from '../trace/feed.js'
 import { Admission } from './admission.js'
+import type { Breakpoints } from './breakpoints.js'
 import { Connection, clock } from './connection.js'
 import { sessionsThatFit } from './descriptors.js'
+import type { History } from './history.js'
 import { ListenError } from './listen-error.js'
 import { logTraceEvent, type SessionFacts } from './session-log.js'
 
@@ -27,6 +29,10 @@ export interface ProxyOptions {
   readonly feed: Feed
   /** Receives TLS secrets in the format of SSLKEYLOGFILE; null where nobody asked for them. */
   readonly onKeyLog: ((line: Buffer) => void) | null
+  /** What is held, and where it is told; without it nothing ever is. */
+  readonly breakpoints?: Breakpoints
+  /** Keeps what happens for those who watch later; without it nothing is kept. */
+  readonly history?: History
 }
 
 /** Where a listener really listens. */
@@ -42,6 +48,15 @@ export interface Proxy {
   readonly addresses: readonly ListeningAddress[]
   /** Sessions that are open. */
   readonly sessions: number
+  /**
+   * Sends a command of a person's own in a session; its reply never reaches the client.
+   *
+   * @param line without line end
+   * @returns why it was not taken, in one line for that person; null where it was
+   */
+  send(session: string, line: string): Promise<string | null>
+  /** Ends a session at once. Returns why not, null where it was done. */
+  kill(session: string): string | null
   /**
    * Takes new settings for the connections to come. Sessions that are open keep theirs.
    *
@@ -97,6 +112,10 @@ class RunningProxy implements Proxy {
   readonly #connections = new Map<Connection, Route>()
   readonly #admissions = new Map<string, Admission>()
   readonly #sessionPrefix = randomBytes(3).toString('hex')
+  readonly #byId = new Map<string, Connection>()
+  /** Commands of watchers that were given to a session and not answered for yet. */
+  readonly #sent = new Map<string, (problem: string | null) => void>()
+  #sendCount = 0
   readonly #ticker: NodeJS.Timeout
   #sessionCount = 0
   #whenEmpty: (() => void) | null = null
@@ -113,6 +132,25 @@ class RunningProxy implements Proxy {
 
   get sessions(): number {
     return this.#connections.size
+  }
+
+  send(session: string, line: string): Promise<string | null> {
+    const connection = this.#byId.get(session)
+    if (connection === undefined) return Promise.resolve('the session is over')
+    this.#sendCount += 1
+    const id = `send-${this.#sendCount}`
+    return new Promise((resolve) => {
+      this.#sent.set(id, resolve)
+      // A command has the octets that were typed; what is no ASCII is the server's to judge.
+      connection.send(id, Buffer.from(line, 'utf8'))
+    })
+  }
+
+  kill(session: string): string | null {
+    const connection = this.#byId.get(session)
+    if (connection === undefined) return 'the session is over'
+    connection.destroy()
+    return null
   }
 
   async open(settings: Settings): Promise<void> {
@@ -273,12 +311,12 @@ class RunningProxy implements Proxy {
       serverTls: null,
     }
     this.#sessionCount += 1
-    const { feed, onKeyLog } = this.#options
-    const log = this.#log
+    const session = `${this.#sessionPrefix}-${this.#sessionCount.toString(36)}`
+    const { feed, onKeyLog, breakpoints } = this.#options
     const { url } = route.service.upstream
     const connection = new Connection(socket, {
       relay: {
-        sessionId: `${this.#sessionPrefix}-${this.#sessionCount.toString(36)}`,
+        sessionId: session,
         service: facts.service,
         listener: facts.listener,
         client,
@@ -292,34 +330,50 @@ class RunningProxy implements Proxy {
         limits,
         multiLineVerbs: route.multiLineVerbs,
         showsUserNames: route.showsUserNames,
-        attention: NO_ATTENTION,
-        interceptor: NO_INTERCEPTOR,
+        attention: feed.attention,
+        interceptor: breakpoints ?? NO_INTERCEPTOR,
         keepsClientAlive: true,
       },
-      onHold: () => {},
-      onUnhold: () => {},
-      onSendAnswered: () => {},
       serverHost: url.host,
       serverPort: url.port,
       clientTls: route.clientTls,
       serverTls: route.serverTls,
-      onTrace: (event) => {
-        if (event.content.type === 'tls-established') {
-          if (event.content.side === 'client') facts.clientTls = event.content.tls
-          else facts.serverTls = event.content.tls
-        }
-        logTraceEvent(log, facts, event)
-        feed.publish(event)
+      onHold: (item) => breakpoints?.holds(item, (answer) => connection.answerHold(item.hold, answer)),
+      onUnhold: (hold) => breakpoints?.releases(hold),
+      onSendAnswered: (id, problem) => {
+        this.#sent.get(id)?.(problem)
+        this.#sent.delete(id)
       },
+      onTrace: this.#tracer(facts),
       onClosed: () => {
         this.#connections.delete(connection)
+        this.#byId.delete(session)
+        breakpoints?.left(session)
         route.admission.leave(address)
         if (this.#connections.size === 0) this.#whenEmpty?.()
       },
       onKeyLog,
     })
+    breakpoints?.entered(session, facts)
+    this.#byId.set(session, connection)
     this.#connections.set(connection, route)
     connection.start()
+  }
+
+  /** Where each event of a session goes: the log, the history, the feed. */
+  #tracer(facts: SessionFacts): (event: TraceEvent) => void {
+    const { feed, history } = this.#options
+    const log = this.#log
+    const kept = history?.open() ?? null
+    return (event) => {
+      if (event.content.type === 'tls-established') {
+        if (event.content.side === 'client') facts.clientTls = event.content.tls
+        else facts.serverTls = event.content.tls
+      }
+      logTraceEvent(log, facts, event)
+      kept?.add(event)
+      feed.publish(event)
+    }
   }
 
   #handshakesOf(route: Route): number {

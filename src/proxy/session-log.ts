@@ -54,10 +54,18 @@ export function logTraceEvent(log: Logger, facts: SessionFacts, { session, conte
       else log.debug(fields)
       return
     }
+    case 'held':
+    case 'released':
+    case 'not-held': {
+      // A person interferes: whoever reads the log later has to know.
+      const { type, ...fields } = content
+      log.info({ event: type, session, ...fields })
+      return
+    }
     default:
       if (log.isLevelEnabled('debug')) {
         const { type, ...fields } = content
-        log.debug({ event: type, session, ...fields })
+        log.debug({ event: type, session, ...fields, wire: undefined })
       }
   }
 }

@@ -7,6 +7,9 @@ import { TRACE_VERSION, type TraceEvent } from './event.js'
 import { COUNT, decodeEvent, encodeEvent, HARMLESS_TEXT } from './event-coding.js'
 import { type JsonLine, JsonLineReader } from './json-lines.js'
 
+/** How the first line of every recording begins. */
+export const RECORDING_START = '{"postern":"recording"'
+
 /** First line of a recording, with its LF. */
 export function recordingHeader(program: string, at: number): string {
   return `${JSON.stringify({ postern: 'recording', version: TRACE_VERSION, program, at: new Date(at).toISOString() })}\n`
