@@ -11,7 +11,7 @@ import { tlsFacts } from '../tls/facts.js'
 import type { TlsFailure } from '../tls/failure.js'
 import type { ClientTls } from '../tls/toward-client.js'
 import type { ServerTls } from '../tls/toward-server.js'
-import type { Failure, Side, TraceEvent } from '../trace/event.js'
+import type { Failure, Side, TlsFacts, TraceEvent } from '../trace/event.js'
 import { describeSocketError } from './socket-error.js'
 import { octetsRead } from './young-collection.js'
 
@@ -277,7 +277,7 @@ export class Connection {
         releaseControl(socket)
         this.#clientIsSecure = true
         this.#listenToClient(socket)
-        this.#feed({ type: 'tls-established', side: 'client', tls: tlsFacts(socket) })
+        this.#feed({ type: 'tls-established', side: 'client', tls: this.#factsOf(socket, 'own') })
       })
       socket.once('close', () => {
         if (!this.#clientIsSecure) this.#clientClosed()
@@ -351,7 +351,7 @@ export class Connection {
       }
       socket.off('error', failed)
       this.#listenToServer(socket)
-      this.#feed({ type: 'tls-established', side: 'server', tls: tlsFacts(socket) })
+      this.#feed({ type: 'tls-established', side: 'server', tls: this.#factsOf(socket, 'peer') })
     })
     socket.once('close', () => this.#serverClosed(socket))
     if (onKeyLog !== null) socket.on('keylog', onKeyLog)
@@ -382,6 +382,10 @@ export class Connection {
   }
 
   // Both.
+
+  #factsOf(socket: tls.TLSSocket, whose: 'own' | 'peer'): TlsFacts {
+    return tlsFacts(socket, this.#options.relay.attention.isWatched ? whose : null)
+  }
 
   #octets(side: Side, octets: Buffer): void {
     octetsRead(octets.length)

@@ -164,7 +164,6 @@ describe('the line of', () => {
       wire: null,
     },
     { type: 'content-end', number: 1, verb: 'RETR', octets: 7, afterMs: 3 },
-    { type: 'content', number: 1, verb: 'LIST', source: 'server', wire: Buffer.from('1 5\r\n') },
     { type: 'unsolicited', octets: 5 },
   ]
   it.each(details)('$type comes at debug with all that was traced, and not at info', (content) => {
