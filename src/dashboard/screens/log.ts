@@ -70,7 +70,7 @@ export const logScreen: ScreenModule<LogState> = {
     {
       keys: ['l'],
       label: 'level',
-      help: 'shows more urgent lines only: all, debug, info, warn, error',
+      help: 'show more urgent lines only: all, debug, info, warn, error',
       run: (state, context) => {
         const from = SHOWN_FROM[(SHOWN_FROM.indexOf(state.from) + 1) % SHOWN_FROM.length] ?? 'trace'
         return stay(settle({ ...state, from }, context))
@@ -79,19 +79,19 @@ export const logScreen: ScreenModule<LogState> = {
     {
       keys: ['S-f', 'space'],
       label: 'follow',
-      help: 'follows the newest line, or stops following',
+      help: 'follow the newest line, or stay here',
       run: (state, context) => stay(settle({ ...state, isFollowing: !state.isFollowing }, context)),
     },
     {
       keys: ['enter'],
       label: 'session',
-      help: 'opens the session that the selected line is about',
+      help: 'open the session that the selected line is about',
       run: openSession,
     },
     {
       keys: ['y'],
       label: 'copy',
-      help: 'copies the selected line as JSON',
+      help: 'copy the selected line as JSON',
       run: (state, context) => {
         const { selected } = settle(state, context)
         if (selected === null) return say(state, 'The log is empty: there is no line to copy.')
@@ -101,7 +101,7 @@ export const logScreen: ScreenModule<LogState> = {
     {
       keys: ['w'],
       label: 'save',
-      help: 'writes the shown lines to a file, one JSON object each',
+      help: 'write the shown lines to a file, one JSON object each',
       run: (state, context) => {
         const { shown } = settle(state, context)
         if (shown.length === 0) return say(state, 'No log line is shown: there is nothing to write.')
@@ -232,13 +232,19 @@ function listView(state: LogState, context: ScreenContext, width: number): reado
       isSelected ? '>' : ' ',
       timeText(line.at),
       line.level,
-      line.session ?? '-',
+      sessionName(line.session, context),
       text,
       width,
     )
     return highlightRow(tableRow(columns, isSelected ? 'selected' : styleOf(line.level)), context.search)
   })
   return [head, ...lines].map((each) => cutRow(each, width))
+}
+
+/** As the list of sessions names it; by its id where it is no longer kept. */
+function sessionName(id: string | null, { store }: ScreenContext): string {
+  const record = id === null ? null : store.get(id)
+  return record === null ? (id ?? '-') : `#${record.ordinal}`
 }
 
 function columnsOf(mark: string, time: string, level: string, session: string, text: string, width: number) {

@@ -59,12 +59,12 @@ const COLUMNS: readonly TableColumn<ColumnId, ListedMessage>[] = [
   },
   {
     id: 'session',
-    title: 'SESSION',
-    minimum: 9,
-    maximum: 12,
+    title: 'SESS',
+    minimum: 5,
+    maximum: 7,
     rank: 4,
-    align: 'left',
-    text: ({ record }) => record.id,
+    align: 'right',
+    text: ({ record }) => `#${record.ordinal}`,
     style: () => null,
   },
   {
@@ -141,7 +141,7 @@ export const messagesScreen: ScreenModule<MessagesState> = {
     {
       keys: ['enter'],
       label: 'open',
-      help: 'opens the message: headers, outline, text, attachments, octets',
+      help: 'open the message: headers, outline, text, attachments, octets',
       run: (state, context) =>
         withMessage(state, context, ({ record, message }) => ({
           type: 'open',
@@ -158,7 +158,7 @@ export const messagesScreen: ScreenModule<MessagesState> = {
     {
       keys: ['S-f', 'space'],
       label: 'follow',
-      help: 'follows the newest message, or keeps the list where it is',
+      help: 'follow the newest message, or keep the list where it is',
       run: (state, context) => ({
         state: settle({ ...state, isFollowing: !state.isFollowing }, context),
         effects: [],
@@ -167,7 +167,7 @@ export const messagesScreen: ScreenModule<MessagesState> = {
     {
       keys: ['s'],
       label: 'session',
-      help: 'opens the session that the message was fetched in, at its command',
+      help: 'open the session that the message was fetched in, at its command',
       run: (state, context) =>
         withMessage(state, context, ({ record, message }) => ({
           type: 'open',
@@ -178,14 +178,14 @@ export const messagesScreen: ScreenModule<MessagesState> = {
     {
       keys: ['w'],
       label: 'save',
-      help: 'writes the message to a file, as the server sent it',
+      help: 'write the message to a file, as the server sent it (.eml)',
       run: (state, context) =>
         withMessage(state, context, ({ record, message }) => saveMessage(record, message, message.original)),
     },
     {
       keys: ['y'],
       label: 'copy',
-      help: 'copies time, user, size, subject and sender of the message',
+      help: 'copy time, user, size, subject and sender of the message',
       run: (state, context) =>
         withMessage(state, context, (listed) => ({
           type: 'copy',

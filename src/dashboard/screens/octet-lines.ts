@@ -31,8 +31,10 @@ export class OctetLines {
     const start = this.#starts[index]
     if (start === undefined) return ''
     const end = this.#endOf(index)
-    const first = Math.min(end, start + from)
-    return decodeText(this.octets.subarray(first, Math.min(end, first + most)))
+    const first = this.#wholeCharacter(Math.min(end, start + from), end)
+    const last = Math.min(end, first + most)
+    // A character that was cut would make all of the line look like Latin-1.
+    return decodeText(this.octets.subarray(first, last === end ? end : this.#wholeCharacter(last, end)))
   }
 
   /** The line that an octet stands in. */
@@ -45,6 +47,14 @@ export class OctetLines {
       else high = middle - 1
     }
     return low
+  }
+
+  /** The next octet that does not continue a UTF-8 character, at most three further. */
+  #wholeCharacter(offset: number, end: number): number {
+    for (let at = offset; at < Math.min(end, offset + 4); at += 1) {
+      if (((this.octets[at] ?? 0) & 0xc0) !== 0x80) return at
+    }
+    return offset
   }
 
   #endOf(index: number): number {

@@ -147,31 +147,31 @@ export const rulesScreen: ScreenModule<RulesState> = {
     {
       keys: ['enter'],
       label: 'matches',
-      help: 'shows or hides the last matches of a rule; on a match, opens its session',
+      help: 'show or hide the last matches of a rule; on a match, open its session',
       run: enter,
     },
     {
       keys: ['space'],
       label: 'on/off',
-      help: 'switches the selected breakpoint on or off; what it holds stays held',
+      help: 'switch the selected breakpoint on or off; what it holds stays held',
       run: (state, context) => withRule(state, context, ({ breakpoint }) => [switchBreakpoint(breakpoint)]),
     },
     {
       keys: ['a'],
       label: 'add',
-      help: 'makes a breakpoint: asks for its filter, then for what it holds and how long',
+      help: 'make a breakpoint: its filter, then what it holds and how long',
       run: (state, context) => ({ state, effects: askNewBreakpoint('', context) }),
     },
     {
       keys: ['e'],
       label: 'edit',
-      help: 'changes filter, kinds and time of the selected breakpoint',
+      help: 'change filter, kinds and time of the selected breakpoint',
       run: (state, context) => withRule(state, context, ({ breakpoint }) => askChangedBreakpoint(breakpoint)),
     },
     {
       keys: ['x'],
       label: 'remove',
-      help: 'removes the selected breakpoint, after a question',
+      help: 'remove the selected breakpoint',
       run: (state, context) =>
         withRule(state, context, ({ breakpoint }) => [
           confirm(`Remove the breakpoint ${breakpoint.filter}?`, {
@@ -184,7 +184,7 @@ export const rulesScreen: ScreenModule<RulesState> = {
     {
       keys: ['y'],
       label: 'copy',
-      help: "copies the selected rule's filter",
+      help: "copy the selected rule's filter",
       run: (given, context) => {
         const state = settle(given, context)
         const rule = ruleOf(state)
@@ -359,7 +359,7 @@ function lineRow(
 
 function matchText({ record, event, held }: MatchLine): string {
   const verdict = verdictOf(record, held.hold)
-  return `${clockText(event.at)}  ${record.id}  ${record.user ?? '-'}  ${whatOf(record, held)}  ${verdict}`
+  return `${clockText(event.at)}  #${record.ordinal}  ${record.user ?? '-'}  ${whatOf(record, held)}  ${verdict}`
 }
 
 function whatOf(record: SessionRecord, { number, kind }: Held): string {

@@ -55,13 +55,13 @@ export const statisticsScreen: ScreenModule<StatisticsState> = {
     {
       keys: ['enter'],
       label: 'last error',
-      help: 'opens the session of the newest error',
+      help: 'open the session of the newest error',
       run: openNewestError,
     },
     {
       keys: ['e'],
       label: 'errors only',
-      help: 'filters the sessions by errors > 0 and shows them',
+      help: 'show the sessions with errors: filter by errors > 0',
       run: (state) => ({
         state,
         effects: [
@@ -73,7 +73,7 @@ export const statisticsScreen: ScreenModule<StatisticsState> = {
     {
       keys: ['y'],
       label: 'copy',
-      help: 'copies all numbers as text',
+      help: 'copy all numbers as text',
       run: (state, context) => {
         const text = rowsOf(state, context)
           .map((each) => rowText(each).trimEnd())
@@ -255,7 +255,7 @@ function trouble(state: StatisticsState, context: ScreenContext, width: number):
 }
 
 function errorRow({ at, record, text }: RecentError, isNewest: boolean, width: number): Row {
-  const who = `${clockText(at)} ${record.id} `
+  const who = `${clockText(at)} #${record.ordinal} `
   return cutRow(row(isNewest ? '>' : ' ', span(who, 'dim'), span(text, 'error')), width)
 }
 
