@@ -54,9 +54,9 @@ function compile(source: string): RE2JS {
 
 function wordingOf(message: string): string {
   const problem = message.replace(/^error parsing regexp: /, '')
-  const lookaround = /unsupported Perl syntax: `(.+)`$/.exec(problem)?.[1]
-  if (lookaround !== undefined) {
-    return `\`${lookaround}\` is not possible in a pattern: RE2 has neither lookaround nor references back`
+  const missing = /\(\?<?[=!]|\\[1-9]/.exec(problem)?.[0]
+  if (missing !== undefined) {
+    return `\`${missing}\` is not possible in a pattern: RE2 has neither lookaround nor references back`
   }
   return `the pattern is malformed: ${problem}`
 }

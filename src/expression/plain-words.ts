@@ -30,7 +30,7 @@ export function parsePlainWords(text: string): PlainWords {
 }
 
 /** Signs that nobody means as a word: comparisons, logic, parentheses, a list to be looked into. */
-const MARKS = /[()<>=]|&&|\|\||(?:^|\s)![^\s!]|\bin\s*\[/
+const MARKS = /[()<>=]|&&|\|\||(?:^|\s)!+[^\s!]|\bin\s*\[/
 
 /**
  * Tells whether a text can only be meant as an expression, so that a mistake in it is an error and no search.

@@ -70,7 +70,11 @@ export function wordingOf(error: unknown, expression: string): FilterError {
   if (error instanceof FilterError) return error
   // The library recurses; what gets past the bounds on depth ends at the stack's, and is told here.
   if (error instanceof RangeError) return new FilterError('nested too deeply', 0, expression.length)
-  if (!(error instanceof ParseError || error instanceof TypeMismatch)) throw error
+  if (!(error instanceof ParseError || error instanceof TypeMismatch)) {
+    // Nothing known gets here. If the library has a fault, a person who types must not end the program by it.
+    const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)
+    return new FilterError(`this cannot be understood: ${reason}`, 0, expression.length)
+  }
   const start = error.range?.start ?? 0
   const end = Math.min(error.range?.end ?? start + 1, expression.length)
   return new FilterError(sentenceOf(error.code, error.summary, expression.slice(start)), start, end - start)

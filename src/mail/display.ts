@@ -117,6 +117,7 @@ function splitAddresses(text: string): readonly string[] {
   for (let at = 0; at < text.length; at += 1) {
     const character = text.charAt(at)
     if (character === '\\') at += 1
+    else if (character === '=' && text[at + 1] === '?') at = behindWord(text, at) - 1
     else if (quoted) quoted = character !== '"'
     else if (character === '(') comments += 1
     else if (character === ')') comments = Math.max(0, comments - 1)
@@ -133,6 +134,13 @@ function splitAddresses(text: string): readonly string[] {
   return found.filter((address) => address !== '')
 }
 
+/** An encoded-word is one piece, though commas are forbidden in it where it stands for a name. RFC 2047 §5 (3). */
+function behindWord(text: string, at: number): number {
+  ENCODED_WORD.lastIndex = at
+  return ENCODED_WORD.test(text) ? ENCODED_WORD.lastIndex : at + 1
+}
+
+const ENCODED_WORD = /=\?[\w*-]+\?[QqBb]\?[^?]*\?=/y
 const SPECIALS = /[()<>[\]:;@\\,"]/
 
 function displayAddress(address: string): string {

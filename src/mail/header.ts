@@ -182,10 +182,12 @@ class HeaderReader {
 
   #finishBeyond(at: number, defect: HeaderDefect): HeaderSection {
     this.#defects.add(defect)
-    const rest = this.#octets.subarray(at, this.#stop)
+    // One octet earlier: the line end before a blank line that stands right here.
+    const from = Math.max(0, at - 1)
+    const rest = this.#octets.subarray(from, this.#stop)
     const ends = [endBehind(rest, '\n\r\n'), endBehind(rest, '\n\n')].filter((end) => end >= 0)
     if (ends.length === 0) this.#defects.add('no-blank-line')
-    return this.#finish(ends.length === 0 ? this.#stop : at + Math.min(...ends), false)
+    return this.#finish(ends.length === 0 ? this.#stop : from + Math.min(...ends), false)
   }
 
   #finish(end: number, isComplete: boolean): HeaderSection {

@@ -110,7 +110,9 @@ class OutlineReader {
     const claims = claimsOf(header, defaultType, this.#limits)
     const children = this.#readChildren(claims, header.end, path, depth)
     if (children === null) this.#ended = this.#endBehind(header.end)
-    const bodyEnd = Math.max(header.end, this.#withoutLineEnd(this.#ended))
+    // A blank line that ends the header section of the last part counts for it, not for the boundary.
+    const least = Math.max(header.end, children?.at(-1)?.bodyEnd ?? 0)
+    const bodyEnd = Math.max(least, this.#withoutLineEnd(this.#ended))
     const { type, charset, encoding, name, disposition } = claims
     return {
       path,
