@@ -6,7 +6,6 @@ import { writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { Filter } from '../expression/filter.js'
-import { WATCH_VERSION } from '../watch/protocol.js'
 import { openEditor, type RunningEditor } from './editor.js'
 import { editorText } from './editor-text.js'
 import type { Effect } from './effect.js'
@@ -27,8 +26,6 @@ export interface DashboardOptions {
   readonly environment: Environment
   /** The filter that it begins with. */
   readonly filter?: Filter | null
-  /** Octets of each message that the proxy is asked for; 0 for none. */
-  readonly messageOctets?: number
   /** Screens by id. */
   readonly screens?: Screens
   /** Milliseconds since the epoch. */
@@ -45,8 +42,6 @@ export class DashboardError extends Error {
   }
 }
 
-/** Enough of each message to see header, text and outline; the store's budget holds hundreds of such. */
-const MESSAGE_OCTETS = 262_144
 /** Fifteen frames a second: smooth to the eye, and a slow line still keeps up. */
 const FRAME_MS = 67
 const TICK_MS = 1_000
@@ -134,9 +129,6 @@ class Dashboard {
       (message) => this.#take({ type: 'from-proxy', message }),
       (problem) => this.#onClosed(problem),
     )
-    if (this.#source.kind === 'recording') return
-    const messageOctets = this.#options.messageOctets ?? MESSAGE_OCTETS
-    this.#source.request({ type: 'watch', version: WATCH_VERSION, messageOctets, log: true })
   }
 
   #onClosed(problem: string | null): void {

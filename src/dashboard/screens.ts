@@ -3,6 +3,8 @@
  */
 import { type ScreenKind, type Screens, screenKind } from './open-screen.js'
 import type { ScreenId } from './screen-module.js'
+import { heldScreen } from './screens/held.js'
+import { heldItemScreen } from './screens/held-item.js'
 import { logScreen } from './screens/log.js'
 import { messagesScreen } from './screens/messages.js'
 import { rulesScreen } from './screens/rules.js'
@@ -17,6 +19,8 @@ export const SCREENS: Screens = new Map<ScreenId, ScreenKind>(
     screenKind(sessionScreen),
     screenKind(messagesScreen),
     screenKind(rulesScreen),
+    screenKind(heldScreen),
+    screenKind(heldItemScreen),
     screenKind(statisticsScreen),
     screenKind(logScreen),
   ].map((kind) => [kind.id, kind]),

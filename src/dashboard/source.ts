@@ -8,7 +8,7 @@ export interface DashboardSource {
   /** A recording never changes after its `snapshot-end`, and refuses every request. */
   readonly kind: 'live' | 'recording'
   /**
-   * Begins to tell: first `hello`, then what is known already, then what happens. Called once. What came before is
+   * Begins to tell (the proxy was asked to be watched before): first `hello`, then what is known already, then what happens. Called once. What came before is
    * kept until then.
    *
    * @param onClosed called once when nothing more will come; `problem` is one line for a person, null where the source

@@ -16,6 +16,7 @@ import {
   type OpenPrompt,
   paneColumns,
   SMALLEST,
+  SPLIT_COLUMNS,
   STACKED_ROWS,
   screenSize,
   stackOf,
@@ -93,10 +94,13 @@ function addressSpans(model: Model): readonly (Span | string)[] {
   const addresses = model.hello?.addresses ?? []
   if (addresses.length === 0) return [span(model.hello?.program ?? '', 'dim')]
   const arrow = model.isUnicode ? '▸' : '>'
+  // The plain form of an address goes without saying where there is little room.
+  const short = (url: string): string =>
+    model.size.columns < SPLIT_COLUMNS ? url.replace(/^pop3:\/\//, '') : url
   return addresses.flatMap(({ service, url, server }, index) => [
     index === 0 ? '' : '   ',
     addresses.length > 1 ? span(`${service} `, 'dim') : '',
-    `${url} ${arrow} ${server}`,
+    `${short(url)} ${arrow} ${short(server)}`,
   ])
 }
 
