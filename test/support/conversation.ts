@@ -138,11 +138,12 @@ export class Conversation {
     return text
   }
 
-  /** Effects other than writes and traces, as `start-tls client`. */
+  /** What the sockets are to do beside writing, as `start-tls client`. */
   actions(): readonly string[] {
-    return this.effects
-      .filter((effect) => effect.type !== 'write' && effect.type !== 'trace')
-      .map((effect) => ('side' in effect ? `${effect.type} ${effect.side}` : effect.type))
+    return this.effects.flatMap((effect) => {
+      if (effect.type === 'connect-server') return [effect.type]
+      return 'side' in effect && effect.type !== 'write' ? [`${effect.type} ${effect.side}`] : []
+    })
   }
 
   /** The contents of all traces of a type. */
