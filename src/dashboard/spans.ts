@@ -64,11 +64,12 @@ export function rowText(spans: Row): string {
  * of `fill`.
  */
 export function fitRow(spans: Row, width: number, fill: Style = 'plain'): Row {
+  const room = Math.max(0, width)
   const used = rowWidth(spans)
-  if (used === width) return spans
-  if (used < width) return [...spans, { text: ' '.repeat(width - used), style: fill }]
-  const cut = cutRow(spans, width)
-  const missing = width - rowWidth(cut)
+  if (used === room) return spans
+  if (used < room) return [...spans, { text: ' '.repeat(room - used), style: fill }]
+  const cut = cutRow(spans, room)
+  const missing = room - rowWidth(cut)
   return missing === 0 ? cut : [...cut, { text: ' '.repeat(missing), style: fill }]
 }
 
