@@ -10,8 +10,8 @@ import { ask } from './questions.js'
 
 /** Long enough to read and edit a message; the client is kept alive meanwhile. */
 const HOLD_SECONDS = 120
-/** A day: past it nobody comes back. */
-const MAXIMUM_HOLD_SECONDS = 86_400
+/** The relay holds nothing longer, whatever it is told: the server's autologout timer runs meanwhile. */
+const MAXIMUM_HOLD_SECONDS = 300
 const KINDS: readonly HeldKind[] = ['command', 'reply', 'message']
 
 /** What a breakpoint holds, and for how long. */
