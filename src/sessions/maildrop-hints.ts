@@ -66,7 +66,7 @@ function sizeHints(heard: Heard): readonly Hint[] {
     message.isWhole && difference === linesWithin(message.original)
       ? ', one for each line: the server counts a line end as one octet instead of two'
       : ''
-  const others = wrong.length === 1 ? '' : `; ${wrong.length - 1} more messages differ`
+  const others = wrong.length === 1 ? '' : `; ${wrong.length - 1} more like it`
   const text = `LIST says ${listed} octets for message ${message.messageNumber}, RETR sent ${octets}: ${amount}${cause}${others}`
   return [{ number: message.number, side: 'server', text, reference: 'RFC 1939 §11', severity: 'hint' }]
 }
@@ -141,7 +141,7 @@ function malformedUniqueIds(turn: Turn, listed: ReturnType<typeof listedMessages
   const { messageNumber, rest } = first
   const how =
     rest.length > UNIQUE_ID_SHOWN ? `has ${rest.length} characters` : 'has blanks or other characters'
-  const others = wrong.length === 1 ? '' : `, ${wrong.length - 1} more are like it`
+  const others = wrong.length === 1 ? '' : `; ${wrong.length - 1} more like it`
   const text = `the unique-id of message ${messageNumber} ${how}; 1 to 70 of printable ASCII without blanks are allowed${others}`
   return [{ number: turn.number, side: 'server', text, reference: 'RFC 1939 §7', severity: 'hint' }]
 }

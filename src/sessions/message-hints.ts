@@ -43,7 +43,7 @@ export function messageHints({ record }: Heard): readonly Hint[] {
     const [first] = messages
     if (first === undefined) return []
     const { text, reference } = WORDINGS[defect]
-    const others = messages.length === 1 ? '' : `; ${messages.length - 1} more messages are like it`
+    const others = messages.length === 1 ? '' : `; ${messages.length - 1} more like it`
     const what = first.messageNumber === null ? 'the message' : `message ${first.messageNumber}`
     return [
       { number: first.number, side: 'server', text: `${what} ${text}${others}`, reference, severity: 'hint' },

@@ -14,6 +14,8 @@ export const EVENTS_PER_SESSION = 20_000
 const BEGINNING_EVENTS = 500
 /** More than is needed is cut, so that the cost of moving the rest is shared by many events. */
 const KEPT_OF_LIMIT = 7 / 8
+/** What a slice may keep alive without being copied. */
+const SMALL_OCTETS = 8_192
 /** RETR by another name: fetchmail asks for TOP with 99999999 lines. */
 const WHOLE_MESSAGE_LINES = 1_000_000
 const TOP_OF_MESSAGE = /^TOP\s+\S+\s+(\d{1,10})$/i
@@ -100,10 +102,11 @@ export class SessionDraft implements SessionRecord {
     const from = Math.min(BEGINNING_EVENTS, Math.floor(this.events.length / 4))
     const mostEvents = EVENTS_PER_SESSION * KEPT_OF_LIMIT
     let until = from
-    while (until < this.events.length - 1) {
+    while (until < this.events.length) {
       const isOver =
         this.memoryOctets > mostOctets * KEPT_OF_LIMIT || this.events.length - (until - from) > mostEvents
-      if (!isOver && !this.#splitsContentAt(until)) break
+      const isNewest = until === this.events.length - 1
+      if (!(isOver && !isNewest) && !this.#splitsContentAt(until)) break
       const event = this.events[until]
       if (event === undefined) break
       this.memoryOctets -= memoryOctetsOf(event)
@@ -111,7 +114,7 @@ export class SessionDraft implements SessionRecord {
       until += 1
     }
     const last = this.events[until - 1]?.content
-    this.#cutMessage = last?.type === 'content' && until === this.events.length - 1 ? last.number : null
+    if (last?.type === 'content' && until === this.events.length) this.#cutMessage = last.number
     this.events.splice(from, until - from)
     this.missedEvents += until - from
     return until - from
@@ -269,8 +272,8 @@ const ORDER: readonly SessionState[] = ['CONNECTING', 'AUTHORIZATION', 'TRANSACT
 function withOwnWire(event: TraceEvent): TraceEvent {
   const { content } = event
   if (!('wire' in content) || content.wire === null) return event
-  const kept = content.wire.buffer.byteLength
-  if (kept <= Buffer.poolSize || content.wire.length * 2 > kept) return event
+  const keptAlive = content.wire.buffer.byteLength
+  if (keptAlive <= SMALL_OCTETS || content.wire.length * 2 > keptAlive) return event
   return { ...event, content: { ...content, wire: Buffer.from(content.wire) } }
 }
 
