@@ -84,7 +84,7 @@ export const SESSION_COLUMNS: readonly SessionColumn[] = [
     compare: (a, b) => compareTexts(clientLeg(a), clientLeg(b)) || compareTexts(serverLeg(a), serverLeg(b)),
   },
   {
-    ...column('state', 'STATE', 6, 6, 1),
+    ...column('state', 'STATE', 5, 5, 1),
     name: 'state',
     isVolatile: true,
     text: ({ session }) => stateText(session),
@@ -220,10 +220,10 @@ const CLOSED_TEXTS = {
   drained: 'END',
   'client-left': 'LEFT',
   'server-closed': 'GONE',
-  'server-refused': 'REFUSE',
+  'server-refused': 'DENY',
   'login-deadline': 'SLOW',
   idle: 'IDLE',
-  failed: 'FAILED',
+  failed: 'FAIL',
 } as const
 
 const STATE_RANKS = { CONNECTING: 0, AUTHORIZATION: 1, TRANSACTION: 2, UPDATE: 3, CLOSED: 4 } as const

@@ -12,6 +12,8 @@ import { ageText, octetsText } from './quantities.js'
 import { withoutScheme } from './session-columns.js'
 
 const LABEL_CELLS = 8
+/** A name may be as long as its sender likes; who is connected with whom must stay in sight. */
+const USER_SHARE = 0.3
 const DAY_MS = 86_400_000
 /** A certificate that ends within so many days deserves a look: who renews it has yet to do so. */
 const SOON_DAYS = 14
@@ -71,7 +73,7 @@ function titleOf(session: SessionRecord, { width, now }: FactsView): Row {
   const end = closed === null ? '' : ` (${closed.reason})`
   const left = row(
     span(` #${ordinal} `, 'bold'),
-    span(user ?? '(no user yet)', 'bold'),
+    span(cutTo(user ?? '(no user yet)', Math.floor(width * USER_SHARE)), 'bold'),
     span('  '),
     span(`${client} > ${withoutScheme(listener)} > ${withoutScheme(server)}`),
   )

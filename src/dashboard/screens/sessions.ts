@@ -6,7 +6,7 @@ import { SessionFilter, visibleTextOfSession } from '../../sessions/fields.js'
 import type { SessionRecord } from '../../sessions/session-record.js'
 import type { Row, Style } from '../frame.js'
 import type { Binding, ScreenContext, ScreenModule, Step } from '../screen-module.js'
-import { highlightRow } from '../spans.js'
+import { cutRow, highlightRow } from '../spans.js'
 import {
   followIndex,
   LIST_START,
@@ -189,7 +189,7 @@ function view(state: SessionsState, context: ScreenContext): readonly Row[] {
     const built = itemRow(fitted, { session, now }, lead, isSelected ? 'selected' : styleOf(session))
     return highlightRow(built, search)
   })
-  return [header, ...rows].slice(0, size.rows)
+  return [header, ...rows].slice(0, size.rows).map((each) => cutRow(each, size.columns))
 }
 
 function status(state: SessionsState, { store }: ScreenContext): string {
