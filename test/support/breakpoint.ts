@@ -62,13 +62,13 @@ export function onlyHeld(it: Conversation): HeldItem {
   return item
 }
 
-/** Decides about the one item that is held. @returns the problem */
+/** Decides about an item, the one that is held unless named. @returns the problem */
 export function decide(
   it: Conversation,
   type: 'release' | 'drop' | 'answer' | 'edit',
   octets: string | Buffer = '',
+  { hold }: HeldItem = onlyHeld(it),
 ): string | null {
-  const { hold } = onlyHeld(it)
   const given = typeof octets === 'string' ? Buffer.from(octets, 'latin1') : octets
   const answer = type === 'answer' || type === 'edit' ? { type, octets: given } : { type }
   const effects = it.feed({ type: 'verdict', hold, answer })
