@@ -17,7 +17,7 @@ export function mboxEntry({ octets, at }: GatheredMessage): Buffer {
   const text = octets
     .toString('latin1')
     .replaceAll('\r\n', '\n')
-    .replace(/^(>*From )/gm, '>$1')
+    .replace(/(^|\n)(>*From )/g, '$1>$2')
   const end = text === '' || text.endsWith('\n') ? '\n' : '\n\n'
   // Who sent it is not known to POP3: RFC 1939 has no envelope.
   return Buffer.from(`From MAILER-DAEMON ${asctime(at)}\n${text}${end}`, 'latin1')
