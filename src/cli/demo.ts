@@ -2,45 +2,97 @@
  * `postern demo`: hands over to the demo, with the proxy that it shall run and a place to print to. Nothing is
  * configured: everything of it is on loopback.
  */
-import { DEFAULT_LOG_LEVEL } from '../config/defaults.js'
+import { DEFAULT_CONTROL, DEFAULT_LOG_LEVEL } from '../config/defaults.js'
+import type { Settings } from '../config/settings.js'
 import { runDemo } from '../demo/demo.js'
-import { startProxy } from '../proxy/proxy.js'
-import { Feed } from '../trace/feed.js'
+import { type Proxy as RunningProxy, startProxy } from '../proxy/proxy.js'
+import { canShowDashboard } from './dashboard-process.js'
 import type { ExitCode } from './exit-codes.js'
 import { serveUntilSignal } from './lifecycle.js'
 import { createLog } from './log-destination.js'
-import { checkOptions, type SharedOptions } from './options.js'
+import { checkOptions, type RunOptions } from './options.js'
 import { note } from './standard-streams.js'
 import { nodeAgeWarning, refuseUnsafeEnvironment } from './start-warnings.js'
+import { Watching } from './watching.js'
 
 /** Longest time for sessions of the demo to end; nobody waits for its mail. */
 const DRAIN_MS = 2_000
 
 /**
- * Runs the demo until a signal ends it.
+ * Runs the demo until a signal ends it, or the person who looks at its dashboard.
  *
  * @returns the exit status
  */
-export async function demo(options: Pick<SharedOptions, 'logLevel'>): Promise<ExitCode> {
+export async function demo(
+  options: Pick<RunOptions, 'logLevel' | 'control' | 'headless'>,
+): Promise<ExitCode> {
   refuseUnsafeEnvironment(process.env)
   const { commandLine } = checkOptions(options, process.cwd())
   const age = nodeAgeWarning(process.version, new Date())
   if (age !== null) note(`postern: warning: ${age}`)
+  const showsDashboard =
+    options.headless !== true && canShowDashboard(process.stdin, process.stdout, process.env)
+  const watching = new Watching([])
   const instructions: string[] = []
+  const log = await createLog(
+    commandLine.logLevel ?? DEFAULT_LOG_LEVEL,
+    showsDashboard ? null : process.stdout,
+    process.env,
+    watching.ring,
+  )
+  let watched: { readonly proxy: RunningProxy; readonly settings: Settings } | null = null
   const running = await runDemo({
-    log: await createLog(commandLine.logLevel ?? DEFAULT_LOG_LEVEL),
+    log,
     print: (text) => instructions.push(text),
-    startProxy: (settings, log, own) =>
-      startProxy(settings, log, { ...own, feed: new Feed(), onKeyLog: null }),
+    startProxy: async (settings, demoLog, own) => {
+      const { feed, breakpoints, history } = watching
+      const proxy = await startProxy(settings, demoLog, {
+        ...own,
+        feed,
+        breakpoints,
+        history,
+        onKeyLog: null,
+      })
+      watched = { proxy, settings: { ...settings, control: commandLine.control ?? DEFAULT_CONTROL } }
+      return proxy
+    },
   })
+  try {
+    await openFor(watching, watched, log)
+  } catch (error) {
+    await running.stop()
+    throw error
+  }
   const ended = serveUntilSignal({
-    drain: () => running.drain(),
+    drain: () => {
+      watching.announceEnding()
+      return running.drain()
+    },
     stop: () => running.stop(),
     reload: async () => {},
     drainMs: () => DRAIN_MS,
-    announce: (line) => note(`postern: ${line}`),
+    announce: (line) => watching.say(line),
   })
   // Signals are taken by now: whoever reads this may send one as soon as it is there.
   for (const text of instructions) note(text)
-  return ended
+  if (showsDashboard) {
+    // Below the dashboard nobody sees what was printed.
+    for (const line of instructions.join('\n').split('\n')) {
+      if (line.trim() !== '') log.info({ event: 'demo-hint', text: line.trim() })
+    }
+    watching.showDashboard()
+  }
+  const code = await ended
+  await watching.close()
+  return code
+}
+
+async function openFor(
+  watching: Watching,
+  watched: { readonly proxy: RunningProxy; readonly settings: Settings } | null,
+  log: Awaited<ReturnType<typeof createLog>>,
+): Promise<void> {
+  if (watched === null) throw new Error('the demo started without a proxy')
+  const { proxy, settings } = watched
+  await watching.open({ proxy, settings: () => settings, log })
 }

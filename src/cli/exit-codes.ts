@@ -10,7 +10,7 @@ export const EXIT_CODES = {
   failure: 1,
   /** The command line cannot be understood. */
   usage: 2,
-  /** The configuration is invalid. */
+  /** The configuration or a filter is invalid. */
   configuration: 3,
   /** An address cannot be listened on. */
   listen: 4,
@@ -29,7 +29,7 @@ export const EXIT_CODES_HELP = `Exit status:
   0  done, or ended by SIGTERM or SIGINT after a clean drain
   1  something failed while running
   2  the command line cannot be understood
-  3  the configuration is invalid
+  3  the configuration or a filter is invalid
   4  an address cannot be listened on
   5  trouble with a certificate, a key or the local authority
   6  postern doctor: a server cannot be used

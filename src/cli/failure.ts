@@ -16,7 +16,11 @@ const EXIT_CODE_OF: ReadonlyMap<string, ExitCode> = new Map([
   ['UsageError', EXIT_CODES.usage],
   ['OptionConflict', EXIT_CODES.usage],
   ['ConfigError', EXIT_CODES.configuration],
+  ['FilterMistake', EXIT_CODES.configuration],
   ['ListenError', EXIT_CODES.listen],
+  ['ControlError', EXIT_CODES.listen],
+  ['WatchError', EXIT_CODES.failure],
+  ['DashboardError', EXIT_CODES.usage],
   ['CertificateError', EXIT_CODES.certificate],
 ])
 

@@ -25,16 +25,22 @@ export const WAITING_LOG_OCTETS = 1_048_576
 /**
  * Makes the log.
  *
- * @param stream a pipe or file receives JSON lines, a terminal receives text
+ * @param stream a pipe or file receives JSON lines, a terminal receives text; null where only watchers see the log
  * @param environment NO_COLOR, where it is not empty, leaves colours out (as TERM=dumb does)
+ * @param watched receives every line as JSON as well
  */
 export async function createLog(
   level: LogLevel,
-  stream: LogStream = process.stdout,
+  stream: LogStream | null = process.stdout,
   environment: Readonly<Record<string, string | undefined>> = process.env,
+  watched: DestinationStream | null = null,
 ): Promise<Logger> {
   outliveStdout()
-  const destination = boundedDestination(stream)
+  const destinations = [
+    ...(stream === null ? [] : [await destinationTo(stream, environment)]),
+    ...(watched === null ? [] : [watched]),
+  ]
+  const [only] = destinations
   return pino(
     {
       level,
@@ -42,8 +48,18 @@ export async function createLog(
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    stream.isTTY === true ? await readable(destination, environment) : destination,
+    destinations.length === 1 && only !== undefined
+      ? only
+      : { write: (line) => destinations.forEach((each) => void each.write(line)) },
   )
+}
+
+async function destinationTo(
+  stream: LogStream,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<DestinationStream> {
+  const destination = boundedDestination(stream)
+  return stream.isTTY === true ? await readable(destination, environment) : destination
 }
 
 /** Lines wait this long for others to be written with: a system call a line was a twentieth of a login's cost. */

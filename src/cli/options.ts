@@ -5,12 +5,17 @@
 import { homedir } from 'node:os'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
+import { DEFAULT_WRITE, DEFAULT_WRITE_MESSAGE_OCTETS } from '../config/defaults.js'
 import { parseCertificateFingerprint, parsePin } from '../config/fingerprint.js'
 import type { CommandLineSettings, Surroundings } from '../config/load.js'
 import { describeValue, nearest } from '../config/problem.js'
-import { LOG_LEVELS } from '../config/settings.js'
+import { LEAST_RECORDING_OCTETS, MOST_RECORDING_OCTETS } from '../config/schema.js'
+import { type ControlSettings, LOG_LEVELS } from '../config/settings.js'
+import { formatOctets, parseOctets } from '../config/units.js'
 import { LegUrlError, parseHost, parseLegUrl } from '../config/url.js'
+import { parseFilter } from '../expression/filter.js'
 import { UsageError } from './failure.js'
+import { readFilter } from './filter-option.js'
 
 /** Values of the shared options as the parser hands them over. */
 export interface SharedOptions {
@@ -27,9 +32,19 @@ export interface SharedOptions {
   readonly oldTls?: boolean
   readonly authorityDir?: string
   readonly write?: string
+  /** Octets, or true for whole messages. */
+  readonly writeMessages?: string | true
+  readonly writeFilter?: string
+  readonly writeMaxSize?: string
+  readonly control?: string
   readonly config?: string
-  readonly headless?: boolean
   readonly logLevel?: string
+}
+
+/** Options of what runs a proxy. */
+export interface RunOptions extends SharedOptions {
+  readonly headless?: boolean
+  readonly intercept?: readonly string[]
 }
 
 /** Checked options: the file to read, and what the command line says itself. */
@@ -85,15 +100,34 @@ export function addSharedOptions(command: Command): Command {
       .option('--old-tls', 'accept TLS 1.0 and 1.1 from clients that know nothing newer')
       .option('--authority-dir <dir>', 'directory of the local authority (see "postern ca")'),
   )
-    .option('-w, --write <file>', 'record every event to this file, one line of JSON each')
+    .option('-w, --write <file>', 'record every session to this file, one line of JSON for each event')
+    .option('--write-messages [octets]', 'record mail too: whole messages, or so many octets of each')
+    .option('--write-filter <filter>', 'record only sessions for which this expression holds')
+    .option(
+      '--write-max-size <octets>',
+      'rotate the recording at this size, such as 64MiB: five older files are kept',
+    )
+    .option(
+      '--control <socket>',
+      'socket for "postern attach", or none (default: one of its own in $XDG_RUNTIME_DIR/postern)',
+    )
     .option('--log-level <level>', `${LOG_LEVELS.join(', ')} (default: info)`)
+}
+
+/** Adds the options of what runs a proxy, beside the shared ones. */
+export function addInterceptOption(command: Command): Command {
+  return command.option(
+    '-i, --intercept <filter>',
+    'hold commands, replies or messages for which this holds, can be repeated; "reply: ..." names what',
+    (value: string, before: readonly string[] = []): readonly string[] => [...before, value],
+  )
 }
 
 /**
  * Checks the shared options.
  *
  * @param directory where relative paths start
- * @throws {UsageError} that names every value that cannot be
+ * @throws {UsageError} that names every value that cannot be; FilterMistake for a filter that cannot be understood
  */
 export function checkOptions(options: SharedOptions, directory: string): CheckedOptions {
   const mistakes: string[] = []
@@ -152,6 +186,21 @@ export function checkOptions(options: SharedOptions, directory: string): Checked
       oldTls: options.oldTls === true ? true : null,
       authorityDirectory: read('--authority-dir', options.authorityDir, path),
       writeFile: read('--write', options.write, path),
+      writeMessageOctets:
+        options.writeMessages === true
+          ? DEFAULT_WRITE_MESSAGE_OCTETS
+          : read('--write-messages', options.writeMessages, (text) =>
+              parseSize(text, 0, DEFAULT_WRITE.maxOctets),
+            ),
+      writeFilter: options.writeFilter ?? null,
+      writeMaxOctets: read('--write-max-size', options.writeMaxSize, (text) =>
+        parseSize(text, LEAST_RECORDING_OCTETS, MOST_RECORDING_OCTETS),
+      ),
+      control: read(
+        '--control',
+        options.control,
+        (text): ControlSettings => (text === 'none' ? { type: 'none' } : { type: 'path', path: path(text) }),
+      ),
       logLevel: read('--log-level', options.logLevel, (text) => {
         const guess = nearest(text, LOG_LEVELS)
         const hint = guess === null ? '' : ` (did you mean ${guess}?)`
@@ -164,6 +213,7 @@ export function checkOptions(options: SharedOptions, directory: string): Checked
     },
   }
   if (mistakes.length > 0) throw new UsageError(mistakes.join('\n'))
+  if (options.writeFilter !== undefined) readFilter('--write-filter', options.writeFilter, parseFilter)
   return checked
 }
 
@@ -184,6 +234,13 @@ export function currentSurroundings(authorityDirectory: string): Surroundings {
 function parseServerUrl(text: string): ReturnType<typeof parseLegUrl> {
   const url = parseLegUrl(text)
   return orMistake(url.port === 0 ? null : url, text, 'a port from 1 to 65535 for a server')
+}
+
+function parseSize(text: string, least: number, most: number): number {
+  const octets = /^[0-9]{1,15}$/.test(text) ? Number.parseInt(text, 10) : parseOctets(text)
+  const fits = octets !== null && octets >= least && octets <= most
+  const range = `from ${formatOctets(least)} to ${formatOctets(most)}`
+  return orMistake(fits ? octets : null, text, `a number of octets such as 65536, 512KiB or 64MiB, ${range}`)
 }
 
 function orMistake<Value>(value: Value | null, text: string, expected: string): Value {

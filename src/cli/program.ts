@@ -2,12 +2,20 @@
  * The command line: which commands there are, what their help says, which module does the work. Modules are loaded
  * when their command runs, so that `postern --help` is quick.
  */
-import { Command, CommanderError, Help } from 'commander'
+import { Command, CommanderError, Help, Option } from 'commander'
 import { nearest } from '../config/problem.js'
+import type { AttachOptions } from './attach.js'
 import { registerCa } from './ca.js'
+import type { DumpOptions } from './dump.js'
 import { EXIT_CODES, EXIT_CODES_HELP, type ExitCode } from './exit-codes.js'
 import { describeFailure, exitCodeOf, UsageError } from './failure.js'
-import { addConfigOption, addSharedOptions, type SharedOptions } from './options.js'
+import {
+  addConfigOption,
+  addInterceptOption,
+  addSharedOptions,
+  type RunOptions,
+  type SharedOptions,
+} from './options.js'
 import { guardStandardStreams } from './standard-streams.js'
 import { VERSION } from './version.js'
 
@@ -56,6 +64,7 @@ export function createProgram(report: Report): Command {
     .addHelpText('after', ROOT_HELP)
   addRun(program, report)
   addDump(program, report)
+  addAttach(program, report)
   addDemo(program, report)
   addConfig(program, report)
   addDoctor(program, report)
@@ -64,27 +73,48 @@ export function createProgram(report: Report): Command {
 }
 
 function addRun(program: Command, report: Report): void {
-  addSharedOptions(program.command('run', { isDefault: true }))
+  addInterceptOption(addSharedOptions(program.command('run', { isDefault: true })))
     .summary('run the proxy; what postern does when no command is named')
-    .description('Accepts POP3 clients and speaks for them with a server.')
-    .option('--headless', 'never open the dashboard')
+    .description(
+      'Accepts POP3 clients and speaks for them with a server. On a terminal it opens the dashboard.',
+    )
+    .option('--headless', 'never open the dashboard: the log goes to stdout')
     .addHelpText('after', RUN_HELP)
-    .action(async (options: SharedOptions) => {
+    .action(async (options: RunOptions) => {
       const { run } = await import('./run.js')
       report(await run(options))
     })
 }
 
 function addDump(program: Command, report: Report): void {
-  addSharedOptions(program.command('dump'))
+  addInterceptOption(addSharedOptions(program.command('dump')))
+    .argument('[filter]', 'only events for which this expression holds, or that contain these words')
+    .option('-f, --filter <filter>', 'the same as an option')
     .summary('run the proxy and print a line for each command and reply')
     .description(
       'Like run, printing one line for each command and reply. Passwords and everything else that is secret in a login are left out.',
     )
     .addHelpText('after', DUMP_HELP)
-    .action(async (options: SharedOptions) => {
+    .action(async (filter: string | undefined, options: DumpOptions) => {
       const { dump } = await import('./dump.js')
-      report(await dump(options))
+      report(await dump(filter, options))
+    })
+}
+
+function addAttach(program: Command, report: Report): void {
+  program
+    .command('attach')
+    .summary('look at a postern that runs already')
+    .argument('[socket]', 'its control socket (default: that of the only one that runs)')
+    .description(
+      'Opens the dashboard of a running postern. Several may look at one; leaving changes nothing for it.',
+    )
+    .option('-f, --filter <filter>', 'show only sessions for which this holds')
+    .addOption(new Option('--inherited', 'over a pipe of the postern that started it').hideHelp())
+    .addHelpText('after', ATTACH_HELP)
+    .action(async (socket: string | undefined, options: AttachOptions) => {
+      const { attach } = await import('./attach.js')
+      report(await attach(socket, options))
     })
 }
 
@@ -96,8 +126,10 @@ function addDemo(program: Command, report: Report): void {
       'Runs a server with sample mail, postern before it and a client that fetches now and then. Everything is on loopback and in memory.',
     )
     .option('--log-level <level>', 'how much the log says (default: info)')
+    .option('--headless', 'never open the dashboard: the log goes to stdout')
+    .option('--control <socket>', 'socket for "postern attach", or none')
     .addHelpText('after', DEMO_HELP)
-    .action(async (options: SharedOptions) => {
+    .action(async (options: RunOptions) => {
       const { demo } = await import('./demo.js')
       report(await demo(options))
     })
@@ -183,6 +215,11 @@ Examples:
       Two ways in. The certificate toward clients comes from the local authority (postern ca).
   $ postern run -l pop3s://[::]:995 --cert fullchain.pem --key key.pem -u pop3://10.0.0.5
       A certificate of your own before a server that has none.
+  $ postern run -u pop3s://pop.example.org -i 'command == "DELE"' -i 'reply: user == "bob"'
+      Holds every DELE, and every reply to bob, until somebody decides in the dashboard. What is held are
+      messages where the filter names subject, from, to, date, header, attachments, size or unique_id,
+      replies where it names indicator, response_code, text or after, and commands otherwise; before a
+      colon it can be named. After two minutes it goes on by itself.
   $ postern run -c office.yaml
       Several services, limits and everything else in one file.
 
@@ -197,9 +234,17 @@ ${EXIT_CODES_HELP}`
 const DUMP_HELP = `
 Examples:
   $ postern dump -u pop3s://pop.example.org
-  $ postern dump -u pop3s://pop.example.org | grep -- -ERR
+  $ postern dump -u pop3s://pop.example.org 'errors > 0'
+  $ postern dump -u pop3s://pop.example.org 'command == "RETR" && user == "bob"'
 
 C> is a command of the client, <S what the server answers, <P what postern answers itself, ** the rest.`
+
+const ATTACH_HELP = `
+Examples:
+  $ postern attach                            the only postern that runs
+  $ postern attach /run/postern/control.sock  started with --control /run/postern/control.sock
+
+Only who runs postern may attach. Killing the dashboard changes nothing for the sessions.`
 
 const DEMO_HELP = `
 Examples:

@@ -6,52 +6,68 @@ import { createWriteStream, existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type LoadedConfig, loadConfig } from '../config/load.js'
 import { ConfigError } from '../config/problem.js'
-import type { ListenerSettings, LogLevel, Settings } from '../config/settings.js'
+import type { ListenerSettings, LogLevel, Settings, WriteSettings } from '../config/settings.js'
 import { formatLegUrl } from '../config/url.js'
+import { parseIntercept } from '../proxy/breakpoints.js'
 import { type Proxy as RunningProxy, startProxy } from '../proxy/proxy.js'
 import { Recorder } from '../proxy/recorder.js'
 import { AUTHORITY_KEY_FILE, type Authority, loadAuthority, loadOrCreateAuthority } from '../tls/authority.js'
-import { Feed } from '../trace/feed.js'
+import type { Feed } from '../trace/feed.js'
 import { defaultAuthorityDirectory } from './ca.js'
+import { canShowDashboard } from './dashboard-process.js'
 import type { ExitCode } from './exit-codes.js'
 import { UsageError } from './failure.js'
+import { readFilter } from './filter-option.js'
 import { serveUntilSignal } from './lifecycle.js'
 import { createLog, type Logger } from './log-destination.js'
-import { type CheckedOptions, checkOptions, currentSurroundings, type SharedOptions } from './options.js'
+import { type CheckedOptions, checkOptions, currentSurroundings, type RunOptions } from './options.js'
 import { note } from './standard-streams.js'
 import { nodeAgeWarning, refuseUnsafeEnvironment, settingsWarnings } from './start-warnings.js'
 import { PROGRAM } from './version.js'
+import { Watching } from './watching.js'
 
 const NOTHING_TO_RUN = `no server is named. Type for example
   postern run --upstream pop3s://pop.example.org
 or write a postern.yaml (see "postern config schema" and "postern run --help").
 "postern demo" needs neither.`
 
-/** What a command does with a run beside the run itself. */
-export interface RunFace {
+/** How a run shows itself. */
+export type RunFace =
+  /** The log on stdout. */
+  | { readonly type: 'log' }
+  /** The dashboard on the terminal, in a process of its own; the log goes there too. */
+  | { readonly type: 'dashboard' }
   /**
-   * Where the log goes. On stderr, where stdout has something else, it begins at warnings, and leaves out what a
-   * {@link note} beside it says.
+   * Something else on stdout, made of the feed, which is handed over before the first session. The log goes to stderr,
+   * begins at warnings, and leaves out what a note beside it says.
    */
-  readonly log: 'stdout' | 'stderr'
-  /** Receives the feed before the first session. */
-  watch(feed: Feed): void
-}
-
-const LOG_FACE: RunFace = { log: 'stdout', watch: () => {} }
+  | { readonly type: 'output'; print(feed: Feed): void }
 
 /**
- * Runs until a signal ends it.
+ * Runs until a signal ends it, or the person who looks at its dashboard.
  *
- * @param face where the log goes and who watches; the log on stdout where nothing else is said
+ * @param face null for the dashboard where there is a terminal for it, and the log where there is none
  * @returns the exit status
- * @throws {UsageError} where no server is named; errors of options, configuration, certificates and listeners
+ * @throws {UsageError} where no server is named; errors of options, filters, configuration, certificates, listeners
+ * and the control socket
  */
-export async function run(options: SharedOptions, face: RunFace = LOG_FACE): Promise<ExitCode> {
+export async function run(options: RunOptions, face: RunFace | null = null): Promise<ExitCode> {
   const checked = checkOptions(options, process.cwd())
+  const intercept = (options.intercept ?? []).map((text) => readFilter('--intercept', text, parseIntercept))
   const config = load(checked)
   if (config.settings.services.length === 0) throw new UsageError(NOTHING_TO_RUN)
-  return serve(config.settings, checked, face)
+  return serve(
+    config.settings,
+    checked,
+    face ?? usualFace(options.headless === true),
+    new Watching(intercept),
+  )
+}
+
+/** What a person sees who names no face: the dashboard where it can be shown. */
+function usualFace(isHeadless: boolean): RunFace {
+  const hasTerminal = canShowDashboard(process.stdin, process.stdout, process.env)
+  return { type: hasTerminal && !isHeadless ? 'dashboard' : 'log' }
 }
 
 /**
@@ -66,51 +82,73 @@ export async function runOrDemo(): Promise<ExitCode> {
   return demo({})
 }
 
-async function serve(initial: Settings, checked: CheckedOptions, face: RunFace): Promise<ExitCode> {
+async function serve(
+  initial: Settings,
+  checked: CheckedOptions,
+  face: RunFace,
+  watching: Watching,
+): Promise<ExitCode> {
   refuseUnsafeEnvironment(process.env)
   let settings = initial
-  const log = await createLog(logLevel(settings, face), process[face.log])
+  const log = await logFor(settings, face, watching)
   for (const warning of warnings(settings)) {
     note(`postern: warning: ${warning}`)
-    if (face.log === 'stdout') log.warn({ event: 'start-warning', text: warning })
+    if (face.type !== 'output') log.warn({ event: 'start-warning', text: warning })
   }
-  const feed = new Feed()
-  face.watch(feed)
+  const { feed, breakpoints, history } = watching
+  if (face.type === 'output') face.print(feed)
   const authority = authorityFor(settings)
-  const recorder = settings.writeFile === null ? null : await startRecorder(settings.writeFile, feed, log)
-  let proxy: RunningProxy
+  const recorder = settings.write === null ? null : await startRecorder(settings.write, feed, log)
+  let proxy: RunningProxy | null = null
   try {
-    const onKeyLog = keyLog(process.env.SSLKEYLOGFILE ?? '')
-    proxy = await startProxy(settings, log, { authority, feed, onKeyLog })
+    const onKeyLog = keyLog(process.env.SSLKEYLOGFILE ?? '', (line) => watching.say(line))
+    proxy = await startProxy(settings, log, { authority, feed, onKeyLog, breakpoints, history })
+    await watching.open({ proxy, settings: () => settings, log })
   } catch (error) {
+    await proxy?.stop()
+    await watching.close()
     // Nothing but its first line is in it, and it would be in the way of the next start.
     await recorder?.stop()
-    if (settings.writeFile !== null) rmSync(settings.writeFile)
+    if (settings.write !== null) rmSync(settings.write.file, { force: true })
     throw error
   }
   const ended = serveUntilSignal({
-    drain: () => proxy.drain(),
+    drain: () => {
+      watching.announceEnding()
+      return proxy.drain()
+    },
     stop: () => proxy.stop(),
     drainMs: () => longestDrain(settings),
-    announce: (line) => note(`postern: ${line}`),
+    announce: (line) => watching.say(line),
     reload: async () => {
-      settings = await reload(proxy, checked, settings, log, face)
+      settings = await reload(proxy, checked, settings, log, face, watching)
     },
   })
   // Signals are taken by now: whoever waits for these lines may send one as soon as they are there.
   announceAddresses(proxy, settings)
+  if (face.type === 'dashboard') watching.showDashboard()
   const code = await ended
+  await watching.close()
   await recorder?.stop()
   return code
 }
 
+function logFor(settings: Settings, face: RunFace, { ring }: Watching): Promise<Logger> {
+  const stream = face.type === 'dashboard' ? null : face.type === 'output' ? process.stderr : process.stdout
+  return createLog(logLevel(settings, face), stream, process.env, ring)
+}
+
 /** A recording is never overwritten: it may be the only trace of what somebody looks for. */
-async function startRecorder(file: string, feed: Feed, log: Logger): Promise<Recorder> {
+async function startRecorder(write: WriteSettings, feed: Feed, log: Logger): Promise<Recorder> {
   try {
-    return await Recorder.start(file, PROGRAM, feed, log)
+    return await Recorder.start(write, PROGRAM, feed, log)
   } catch (error) {
     const exists = error instanceof Error && 'code' in error && error.code === 'EEXIST'
-    throw exists ? new UsageError(`--write: ${file} exists already; name another file`) : error
+    throw exists
+      ? new UsageError(
+          `--write: ${write.file} exists already; name another file, or have recordings rotate with --write-max-size`,
+        )
+      : error
   }
 }
 
@@ -149,10 +187,10 @@ function needsAuthority(listener: ListenerSettings): boolean {
 }
 
 /** TLS secrets for a packet analyser, appended where the conventional variable says so. */
-function keyLog(file: string): ((line: Buffer) => void) | null {
+function keyLog(file: string, say: (line: string) => void): ((line: Buffer) => void) | null {
   if (file === '') return null
   const stream = createWriteStream(file, { flags: 'a', mode: 0o600 })
-  stream.on('error', (error) => note(`postern: SSLKEYLOGFILE: ${error.message}`))
+  stream.on('error', (error) => say(`SSLKEYLOGFILE: ${error.message}`))
   return (line) => stream.write(line)
 }
 
@@ -163,6 +201,7 @@ async function reload(
   before: Settings,
   log: Logger,
   face: RunFace,
+  watching: Watching,
 ): Promise<Settings> {
   try {
     const { settings } = load(checked)
@@ -174,14 +213,14 @@ async function reload(
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error)
     const problems = error instanceof ConfigError ? error.problems : []
-    note(`postern: the changed configuration is refused, the one before stays:\n${text}`)
-    if (face.log === 'stdout') log.error({ event: 'reload-refused', text, problems })
+    watching.say(`the changed configuration is refused, the one before stays:\n${text}`)
+    if (face.type !== 'output') log.error({ event: 'reload-refused', text, problems })
     return before
   }
 }
 
 function logLevel({ log: { level } }: Settings, face: RunFace): LogLevel {
-  return face.log === 'stdout' || level === 'silent' || level === 'error' ? level : 'warn'
+  return face.type !== 'output' || level === 'silent' || level === 'error' ? level : 'warn'
 }
 
 function announceAddresses(proxy: RunningProxy, settings: Settings): void {

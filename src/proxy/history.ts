@@ -73,7 +73,7 @@ export class History {
 
   /** @returns false where all room is taken by sessions that are open */
   #takeRoom(): boolean {
-    if (this.#events >= this.#limits.events) {
+    while (this.#events >= this.#limits.events) {
       const oldest = this.#closed.shift() ?? this.#troubled.shift()
       if (oldest === undefined) return false
       this.#forget(oldest)
@@ -146,8 +146,18 @@ export class SessionHistory {
   }
 
   #keep(place: TraceEvent[], event: TraceEvent): void {
-    if (this.#owner.takeRoom()) place.push(event)
-    else this.#dropped += 1
+    if (this.#owner.takeRoom()) {
+      place.push(event)
+      return
+    }
+    this.#dropped += 1
+    // Without its end, a session would seem open forever to whoever is told.
+    if (event.content.type === 'session-closed') this.#replaceLast(event)
+  }
+
+  #replaceLast(event: TraceEvent): void {
+    const place = this.#ring.length > 0 ? this.#ring : this.#first
+    if (place.length > 0) place[place.length - 1] = event
   }
 }
 

@@ -84,7 +84,7 @@ export type FromProxy =
 
 /** From a watcher to the proxy. `id` is the watcher's own and comes back in `done`. */
 export type FromWatcher =
-  /** What to tell; first message of a watcher. `messageOctets` of each message, 0 for no mail. */
+  /** What to tell; first message of a watcher, again to change it. `messageOctets` of each message, 0 for no mail. */
   | {
       readonly type: 'watch'
       readonly version: number

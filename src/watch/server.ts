@@ -164,8 +164,10 @@ export class WatchServer {
 
   #received(watcher: Watcher, message: FromWatcher): void {
     if (message.type === 'watch') {
-      if (watcher.isWatching) watcher.done('', 'said already what to tell')
-      else if (message.version !== WATCH_VERSION)
+      if (watcher.isWatching) {
+        watcher.wishes = message
+        this.#attend()
+      } else if (message.version !== WATCH_VERSION)
         watcher.refuse(
           `this is ${this.#host.program}, which speaks version ${WATCH_VERSION} of the watch protocol and the watcher version ${message.version}: use the same postern on both sides`,
         )

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { UsageError } from '../../src/cli/failure.js'
+import { FilterMistake } from '../../src/cli/filter-option.js'
 import { checkOptions, type SharedOptions } from '../../src/cli/options.js'
 import { NO_COMMAND_LINE_SETTINGS } from '../../src/config/load.js'
 
@@ -28,6 +29,10 @@ describe('checkOptions', () => {
       oldTls: true,
       authorityDir: 'ca',
       write: 'x.jsonl',
+      writeMessages: '64KiB',
+      writeFilter: 'user == "bob"',
+      writeMaxSize: '64MiB',
+      control: 'run/postern.sock',
       config: 'postern.yaml',
       logLevel: 'debug',
     }
@@ -48,6 +53,10 @@ describe('checkOptions', () => {
         oldTls: true,
         authorityDirectory: '/etc/office/ca',
         writeFile: '/etc/office/x.jsonl',
+        writeMessageOctets: 65_536,
+        writeFilter: 'user == "bob"',
+        writeMaxOctets: 67_108_864,
+        control: { type: 'path', path: '/etc/office/run/postern.sock' },
         logLevel: 'debug',
       },
     })
@@ -63,11 +72,27 @@ describe('checkOptions', () => {
     [{ acceptCertificate: [PIN] }, /^--accept-certificate: .* 64 hexadecimal digits/],
     [{ cert: 'a' }, /^--cert needs --key/],
     [{ key: 'a' }, /^--key needs --cert/],
+    [{ writeMessages: 'all' }, /^--write-messages: found "all", expected a number of octets such as 65536/],
+    [{ writeMaxSize: '1KiB' }, /^--write-max-size: .* from 64KiB to/],
+    [{ control: '' }, /^--control: found "", expected a path/],
     [{ logLevel: 'wran' }, /^--log-level: found "wran", expected one of silent, .* \(did you mean warn\?\)/],
   ]
   it.each(mistakes)('names what is wrong with %j', (options, message) => {
     expect(() => checkOptions(options, '/etc/office')).toThrow(UsageError)
     expect(() => checkOptions(options, '/etc/office')).toThrow(message)
+  })
+
+  it('takes none for no control socket, and no number for whole messages', () => {
+    const { commandLine } = checkOptions({ control: 'none', writeMessages: true }, '/')
+    expect(commandLine.control).toEqual({ type: 'none' })
+    expect(commandLine.writeMessageOctets).toBe(16_777_216)
+  })
+
+  it('marks the place of a mistake in a filter', () => {
+    expect(() => checkOptions({ writeFilter: 'usre == "bob"' }, '/')).toThrow(FilterMistake)
+    expect(() => checkOptions({ writeFilter: 'usre == "bob"' }, '/')).toThrow(
+      /^--write-filter: .*\n {2}usre == "bob"\n {2}\^{4}$/,
+    )
   })
 
   it('names every mistake at once', () => {

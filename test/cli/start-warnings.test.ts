@@ -15,7 +15,8 @@ function settings(
   return {
     log: { level: 'info', userNames: true },
     authorityDirectory: '/state',
-    writeFile: null,
+    write: null,
+    control: { type: 'none' },
     services: [
       {
         name: 'office',

@@ -82,7 +82,14 @@ services:
       logLevel: 'debug',
       logUserNames: false,
       authorityDirectory: '/etc/postern/ca',
-      writeFile: '/var/log/postern.jsonl',
+      write: {
+        file: '/var/log/postern.jsonl',
+        messageOctets: 0,
+        filter: null,
+        maxOctets: 1_073_741_824,
+        keep: 0,
+      },
+      control: null,
     })
     const [office] = settings.services ?? []
     expect(office?.listeners[0]?.url).toEqual({ security: 'plain', host: '127.0.0.1', port: 110 })

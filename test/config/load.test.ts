@@ -56,7 +56,8 @@ describe('loadConfig', () => {
       settings: {
         log: { level: 'info', userNames: true },
         authorityDirectory: join(root, 'authority'),
-        writeFile: null,
+        write: null,
+        control: { type: 'usual' },
         services: [],
       },
       files: [],
@@ -74,7 +75,7 @@ describe('loadConfig', () => {
     const { settings, files, origins } = load()
     expect(files).toEqual([system, user, local])
     expect(settings.log).toEqual({ level: 'debug', userNames: false })
-    expect(settings.writeFile).toBe(join(root, 'etc/a.jsonl'))
+    expect(settings.write?.file).toBe(join(root, 'etc/a.jsonl'))
     expect(settings.services.map(({ name }) => name)).toEqual(['office'])
     expect(origins.get('log.level')).toBe(`${user}:1`)
     expect(origins.get('log.user-names')).toBe(`${system}:1`)

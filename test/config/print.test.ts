@@ -41,7 +41,8 @@ function settingsOf(text: string): Settings {
   return {
     log: { level: settings.logLevel ?? 'info', userNames: settings.logUserNames ?? true },
     authorityDirectory: settings.authorityDirectory ?? '/state',
-    writeFile: settings.writeFile,
+    write: settings.write,
+    control: settings.control ?? { type: 'usual' },
     services: settings.services ?? [],
   }
 }

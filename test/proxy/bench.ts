@@ -128,7 +128,8 @@ export function settingsOf(services: readonly ServiceSettings[], directory: stri
   return {
     log: { level: 'trace', userNames: true },
     authorityDirectory: join(directory, 'authority'),
-    writeFile: null,
+    write: null,
+    control: { type: 'none' },
     services,
   }
 }
