@@ -206,8 +206,9 @@ function openSession(argument: string, model: Model): readonly Wish[] | string {
 }
 
 function setBreakpoint(argument: string): readonly Wish[] | string {
+  // `command` is a kind and a field: with an operator behind it, it is the field.
   const [, kinds = '', text = argument] =
-    /^((?:command|reply|message)(?:,(?:command|reply|message))*)\s+(.*)$/.exec(argument) ?? []
+    /^((?:command|reply|message)(?:,(?:command|reply|message))*)\s+(?![=!<>]|in\s)(.*)$/.exec(argument) ?? []
   if (text === '') return 'what is to be held? :break command == "RETR"'
   try {
     const filter = parseFilter(text)
