@@ -370,7 +370,7 @@ function certificateLines({
 function listingLine(number: number, pieces: readonly Buffer[], end: Of<'content-end'> | null): Line {
   const lines = linesOf(Buffer.concat([...pieces]))
   const isKept = pieces.length > 0 || end?.octets === 0
-  const count = lines.length === 1 ? '1 line' : `${lines.length} lines`
+  const count = countOf(lines.length, 'line')
   const text = isKept ? count : 'lines that were not kept'
   const line = said(
     'listing',
@@ -390,7 +390,7 @@ function changedListing(number: number, server: readonly Buffer[], postern: read
   const added = without(lines, before).map((line) => `+ ${shownLine(line)}`)
   const removed = without(before, lines).map((line) => `- ${shownLine(line)}`)
   const difference = [...removed, ...added]
-  const count = lines.length === 1 ? '1 line' : `${lines.length} lines`
+  const count = countOf(lines.length, 'line')
   const text = `the client got ${count}${difference.length === 0 ? '' : `: ${difference.join(', ')}`}`
   const shortText =
     text.length <= 160 ? text : `the client got ${count}, ${difference.length} of them changed`
@@ -438,12 +438,16 @@ const REASONS: Readonly<Record<ClosedReason, string>> = {
 function closedLine({ reason, code, commands, messages, octets }: Of<'session-closed'>): Line {
   const isExpected = reason === 'quit'
   const detail = [
-    `${commands} commands, ${messages} messages`,
+    `${countOf(commands, 'command')}, ${countOf(messages, 'message')}`,
     `from the client ${octets.fromClient} octets, toward it ${octets.toClient}`,
     `from the server ${octets.fromServer} octets, toward it ${octets.toServer}`,
   ]
   const text = `${REASONS[reason]}${code === null ? '' : ` (${code})`}`
   return about('closed', text, isExpected ? 'plain' : reason === 'failed' ? 'error' : 'attention', detail)
+}
+
+function countOf(count: number, what: string): string {
+  return count === 1 ? `1 ${what}` : `${count} ${what}s`
 }
 
 function by({

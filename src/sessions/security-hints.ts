@@ -13,10 +13,12 @@ const LOOPBACK = /^pop3:\/\/(?:127\.|localhost\b|\[::1\])/
 
 /** Finds them. */
 export function securityHints(heard: Heard): readonly Hint[] {
+  const inClear = passwordToPosternInClear(heard)
   return [
-    ...passwordToPosternInClear(heard),
+    ...inClear,
+    // Who can have TLS is better off than with APOP.
+    ...(inClear.length > 0 ? [] : apopHints(heard)),
     ...passwordToServerInClear(heard),
-    ...apopHints(heard),
     ...capabilitiesNotAskedAgain(heard),
   ]
 }

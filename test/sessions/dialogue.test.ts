@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { type DialogueLine, dialogueOf } from '../../src/sessions/dialogue.js'
+import { SessionStore } from '../../src/sessions/store.js'
+import { Conversation } from '../support/conversation.js'
 import { loggedIn, Script, START } from './script.js'
 
 const MAIL = 'Subject: Invoice\r\nFrom: bob@example.net\r\n\r\nbody\r\n'
@@ -274,5 +276,64 @@ describe('dialogueOf', () => {
   it('gives the same lines until an event comes', () => {
     const record = loggedIn().record()
     expect(dialogueOf(record)).toBe(dialogueOf(record))
+  })
+})
+
+describe('dialogueOf what a relay tells', () => {
+  it('reads as the dialogue that passed', () => {
+    const attention = { isWatched: true, messageOctets: 1_000 }
+    const conversation = Conversation.open({ server: 'stls', attention })
+    conversation.client('CAPA\r\n')
+    conversation.server('+OK\r\nTOP\r\nSTLS\r\n.\r\n')
+    conversation.client('STLS\r\n')
+    conversation.tls('client')
+    conversation.client('USER alice\r\nPASS sesame-street\r\n')
+    conversation.server('+OK\r\n')
+    conversation.server('+OK in\r\n')
+    conversation.client('LIST\r\n')
+    conversation.server('+OK\r\n1 18\r\n.\r\n')
+    conversation.client('RETR 1\r\n')
+    conversation.server('+OK\r\nSubject: a\r\n\r\n..dot\r\n.\r\n')
+    conversation.client('QUIT\r\n')
+    const store = new SessionStore()
+    for (const event of conversation.traces) store.add(event)
+    const told = store.get('s1')?.octets
+    conversation.server('+OK bye\r\n')
+    for (const event of conversation.traces.slice(-2)) store.add(event)
+    const record = store.get('s1')
+    if (record === null) throw new Error('nothing was told')
+    expect(dialogueOf(record).map(({ from, text }) => `${from ?? '-'}: ${text}`)).toEqual([
+      '-: 127.0.0.1:50000 connected to pop3://127.0.0.1:1110',
+      '-: connected to the server',
+      'server: +OK ready',
+      'server: TLS with the server: TLSv1.3 TLS_AES_256_GCM_SHA384',
+      'client: CAPA',
+      'server: +OK',
+      'server: 2 lines',
+      'postern: the client got 3 lines: + PIPELINING',
+      'client: STLS',
+      'postern: +OK begin TLS negotiation',
+      'client: the client did not ask for CAPA again behind STLS: what it knows was said in clear (RFC 2595 §4)',
+      'client: TLS with the client: TLSv1.3 TLS_AES_256_GCM_SHA384',
+      'client: USER alice',
+      'client: PASS [redacted] (pipelined)',
+      'server: +OK',
+      'server: +OK in',
+      '-: logged in as alice with USER',
+      'client: LIST',
+      'server: +OK',
+      'server: 1 line',
+      'client: RETR 1',
+      'server: +OK',
+      'server: message 1, 20 octets: a',
+      'server: LIST says 18 octets for message 1, RETR sent 20: 2 more (RFC 1939 §11)',
+      'client: QUIT',
+      'server: +OK bye',
+      '-: ended by QUIT',
+    ])
+    // Before the end, counts are what the events tell: near the truth that only the end knows.
+    expect(told?.fromClient).toBe(record.octets.fromClient)
+    expect(record.octets.toClient - (told?.toClient ?? 0)).toBeLessThan(50)
+    expect(record.octets.fromServer - (told?.fromServer ?? 0)).toBeLessThan(50)
   })
 })

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { explainLogin, type LoginExplanation } from '../../src/sessions/explain-login.js'
+import { SessionStore } from '../../src/sessions/store.js'
 import type { FailureCode } from '../../src/trace/event.js'
+import { Conversation } from '../support/conversation.js'
 import { loggedIn, Script, START, TLS } from './script.js'
 
 const STLS_LISTENER = { listener: 'pop3+stls://0.0.0.0:110' }
@@ -400,5 +402,63 @@ describe('explainLogin', () => {
   it('stays a success when the session fails later', () => {
     const script = loggedIn().tls('server', TLS).failure('server', 'POSTERN_SERVER_CLOSED', 'server closed')
     expect(explainLogin(script.record()).outcome).toBe('logged-in')
+  })
+})
+
+describe('explainLogin of what a relay tells', () => {
+  const LONG = 10_000_000
+
+  function headlineOf(conversation: Conversation): string {
+    const store = new SessionStore()
+    for (const event of conversation.traces) store.add(event)
+    const record = store.get('s1')
+    if (record === null) throw new Error('nothing was told')
+    return explainLogin(record).headline
+  }
+
+  function begin(server: 'plain' | 'stls' | 'tls', ...inputs: readonly string[]): Conversation {
+    const conversation = new Conversation({ server })
+    conversation.feed({ type: 'accepted' })
+    if (inputs.length > 0) conversation.feed({ type: 'server-reached' })
+    for (const input of inputs.slice(1)) conversation.server(input)
+    return conversation
+  }
+
+  it.each([
+    ['its connection', begin('tls'), /^time-out of the server: no TCP connection$/],
+    ['its handshake', begin('tls', 'reached'), /^time-out of the server: .*TLS handshake$/],
+    ['its greeting', begin('plain', 'reached'), /^time-out of the server: it sent no greeting$/],
+    ['its answer to STLS', begin('stls', 'reached', '+OK\r\n'), /^time-out of the server: .*STLS$/],
+    ['TLS behind STLS', begin('stls', 'reached', '+OK\r\n', '+OK\r\n'), /^time-out .*TLS handshake$/],
+  ])('tells a server that is late with %s', (_what, conversation, headline) => {
+    conversation.wait(LONG)
+    expect(headlineOf(conversation)).toMatch(headline)
+  })
+
+  it('tells a server that is late with its answer to PASS from a client that is late with PASS', () => {
+    const server = Conversation.open()
+    server.client('USER a\r\n')
+    server.server('+OK\r\n')
+    server.client('PASS sesame\r\n')
+    server.wait(LONG)
+    expect(headlineOf(server)).toBe('time-out of the server: it did not answer PASS')
+    const client = Conversation.open()
+    client.client('USER a\r\n')
+    client.server('+OK\r\n')
+    client.wait(LONG)
+    expect(headlineOf(client)).toBe('the client did not finish its login in time')
+  })
+
+  it('tells STLS that is refused, TLS on a plain port, and a login before STLS', () => {
+    const refused = begin('stls', 'reached', '+OK\r\n', '-ERR what\r\n')
+    expect(headlineOf(refused)).toMatch(/refused STLS/)
+    const early = Conversation.open()
+    early.client(Buffer.from('1603010200', 'hex'))
+    expect(headlineOf(early)).toMatch(/began TLS at once/)
+    const clear = Conversation.open({ client: 'stls' })
+    clear.client('USER a\r\n')
+    expect(headlineOf(clear)).toMatch(
+      /^postern refused the login: this (?:address|listener) takes logins under TLS/,
+    )
   })
 })
