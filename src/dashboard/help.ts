@@ -3,11 +3,12 @@
  * that it cannot say anything else. Owns its scrolling and its filter. Pure.
  */
 import { FRAME_BINDINGS } from './bindings.js'
+import { wrapTo } from './cells.js'
 import { COMMANDS, commandOf } from './commands.js'
 import type { Row } from './frame.js'
 import { keyLabel } from './keys.js'
 import { type Help, type Model, topScreen } from './model.js'
-import { cutRow, highlightRow, row, span, tableRow } from './spans.js'
+import { highlightRow, row, span, tableRow } from './spans.js'
 
 /** The list from its beginning, all of it. */
 export const NO_HELP: Help = { top: 0, filter: '' }
@@ -25,8 +26,8 @@ interface Section {
   readonly entries: readonly Entry[]
 }
 
-const KEY_COLUMNS = 20
-const COMMAND_COLUMNS = 22
+const KEY_COLUMNS = 16
+const COMMAND_COLUMNS = 12
 
 /** Rows of help for a room so wide, before scrolling. */
 function helpRows(model: Model, columns: number): readonly Row[] {
@@ -37,19 +38,31 @@ function helpRows(model: Model, columns: number): readonly Row[] {
     if (wanted.length === 0) continue
     if (rows.length > 0) rows.push([])
     rows.push(row(' ', span(title, 'heading')))
-    for (const { keys, command, help } of wanted) {
-      const table = tableRow([
-        { text: '', width: 1 },
-        { text: keys, width: KEY_COLUMNS, style: 'bold' },
-        { text: command, width: COMMAND_COLUMNS, style: 'dim' },
-        { text: help, width: Math.max(1, columns - KEY_COLUMNS - COMMAND_COLUMNS - 5) },
-      ])
-      rows.push(highlightRow(cutRow(table, columns), filter))
-    }
+    for (const entry of wanted)
+      rows.push(...entryRows(entry, columns).map((each) => highlightRow(each, filter)))
   }
   return rows.length > 0
     ? rows
     : [row(` No key and no command has "${filter}" in it. Esc shows all of them.`)]
+}
+
+/** A line of help, and as many more as its longest part needs. */
+function entryRows({ keys, command, help }: Entry, columns: number): readonly Row[] {
+  const keyLines = wrapTo(keys, KEY_COLUMNS)
+  // Without a key the command has its room as well: usage is longer than a name.
+  const commandColumns = keys === '' ? KEY_COLUMNS + 1 + COMMAND_COLUMNS : COMMAND_COLUMNS
+  const commandLines = wrapTo(command, commandColumns)
+  const helpColumns = Math.max(1, columns - KEY_COLUMNS - COMMAND_COLUMNS - 5)
+  const helpLines = wrapTo(help, helpColumns)
+  const count = Math.max(keyLines.length, commandLines.length, helpLines.length)
+  return Array.from({ length: count }, (_, index) =>
+    tableRow([
+      { text: '', width: 1 },
+      { text: keyLines[index] ?? '', width: keys === '' ? 0 : KEY_COLUMNS, style: 'bold' },
+      { text: commandLines[index] ?? '', width: commandColumns, style: keys === '' ? 'bold' : 'dim' },
+      { text: helpLines[index] ?? '', width: helpColumns },
+    ]),
+  )
 }
 
 /**
