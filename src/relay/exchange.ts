@@ -95,3 +95,8 @@ export function newExchange(
     arrived: null,
   }
 }
+
+/** Whether the content of the reply is mail, not a listing. */
+export function fetchesMail({ verb }: Command): boolean {
+  return verb === 'RETR' || verb === 'TOP'
+}

@@ -3,8 +3,11 @@
  * it went on. Knows nothing of what a verdict does to the dialogue.
  */
 import type { HeldKind, TraceContent, Verdict } from '../trace/event.js'
-import type { Exchange } from './exchange.js'
+import { safeText } from '../trace/safe-text.js'
+import type { ArrivedReply, Exchange } from './exchange.js'
 import { type HeldItem, type InterceptedItem, type Interceptor, LONGEST_HOLD_MS } from './interception.js'
+import type { ShownStatus } from './narrator.js'
+import { withoutLineEnd } from './person-command.js'
 import type { RelayEffect } from './relay-input.js'
 
 /** One item that waits. */
@@ -44,34 +47,72 @@ export class Holds {
     return this.#held.size === 0
   }
 
-  /** Whether items of a kind have to be offered at all. */
-  asksFor(kind: HeldKind): boolean {
-    switch (kind) {
-      case 'command':
-        return this.#interceptor.holdsCommands
-      case 'reply':
-        return this.#interceptor.holdsReplies
-      case 'message':
-        return this.#interceptor.holdsMessages
-    }
+  /** Whether messages have to be gathered, to be offered whole. */
+  get wantsMessages(): boolean {
+    return this.#interceptor.holdsMessages
   }
 
   /**
-   * Offers an item to the interceptor.
+   * Offers a command when its turn has come, so that a session has one held command at a time.
    *
-   * @param editable what may be edited, null where it holds a credential
-   * @param isCommitted the client has `+OK` already
-   * @returns true where it is held from now on
+   * @param user as it may be shown
+   * @returns true where it is held from now on, as for all that is offered
    */
-  offer(
+  takesCommand(exchange: Exchange, user: string | null, now: number): boolean {
+    if (!this.#interceptor.holdsCommands || exchange.isCleared || exchange.origin === 'watcher') return false
+    exchange.isCleared = true
+    const { wire, isSecret } = exchange
+    const item = itemOf(exchange, 'command', user, { octets: wire.length })
+    return this.#offer(exchange, item, isSecret ? null : withoutLineEnd(wire), now)
+  }
+
+  /**
+   * Offers a reply of one line. The end of a SASL exchange is none: a dialogue has gone before, and what is wrong
+   * with it shows in its command.
+   */
+  takesReply(
     exchange: Exchange,
-    item: InterceptedItem,
-    editable: Buffer | null,
-    isCommitted: boolean,
+    arrived: ArrivedReply,
+    shown: ShownStatus,
+    user: string | null,
     now: number,
   ): boolean {
+    if (!this.#interceptor.holdsReplies || exchange.shape === 'sasl') return false
+    const { statusLine, status } = arrived
+    const { responseCode, text, isSecret } = shown
+    const { indicator } = status
+    const item = itemOf(exchange, 'reply', user, { indicator, responseCode, text, octets: statusLine.length })
+    if (!this.#offer(exchange, item, isSecret ? null : withoutLineEnd(statusLine), now)) return false
+    exchange.arrived = arrived
+    return true
+  }
+
+  /** Offers a message that was gathered. @param message without byte-stuffing */
+  takesMessage(
+    exchange: Exchange,
+    arrived: ArrivedReply,
+    message: Buffer,
+    user: string | null,
+    now: number,
+  ): boolean {
+    const { indicator, responseCode, text } = arrived.status
+    const item = itemOf(exchange, 'message', user, {
+      indicator,
+      responseCode: responseCode === null ? null : safeText(responseCode),
+      text: safeText(text),
+      octets: arrived.contentOctets,
+      message,
+    })
+    if (!this.#offer(exchange, item, message, now)) return false
+    exchange.arrived = arrived
+    return true
+  }
+
+  /** @param editable what may be edited, null where it holds a credential */
+  #offer(exchange: Exchange, item: InterceptedItem, editable: Buffer | null, now: number): boolean {
     const caught = this.#interceptor.catches(this.#session, item)
     if (caught === null) return false
+    const isCommitted = exchange.gathered?.isCommitted ?? false
     // The pieces of a message are kept beside the copy that is edited.
     const roomOctets = item.message === null ? 0 : item.message.length
     const { kind, number, verb, shown } = item
@@ -139,4 +180,14 @@ export class Holds {
     this.#listener.trace({ type: 'released', hold: name, number, kind, verdict, afterMs: now - heldAt })
     this.#listener.effect({ type: 'unhold', hold: name })
   }
+}
+
+function itemOf(
+  { number, command, shown }: Exchange,
+  kind: HeldKind,
+  user: string | null,
+  facts: Partial<InterceptedItem> & Pick<InterceptedItem, 'octets'>,
+): InterceptedItem {
+  const none = { indicator: null, responseCode: null, text: null, message: null }
+  return { ...none, kind, number, verb: command.verb, shown, user, ...facts }
 }

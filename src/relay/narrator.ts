@@ -152,7 +152,6 @@ export class Narrator {
       text: repeats ? REDACTED : safeText(status.text),
     }
     const { indicator } = status
-    const line = [indicator, shown.responseCode === null ? '' : `[${shown.responseCode}]`, shown.text]
     this.#tell({
       type: 'reply',
       number,
@@ -161,7 +160,9 @@ export class Narrator {
       indicator,
       ...shown,
       afterMs: now - givenAt,
-      wire: this.#openOctets(wire, line.filter((word) => word !== '').join(' '), repeats),
+      wire: this.#options.attention.isWatched
+        ? this.#openOctets(wire, lineOf(indicator, shown), repeats)
+        : null,
     })
     return { ...shown, isSecret: repeats }
   }
@@ -283,4 +284,12 @@ function firstWord(wire: Buffer): Secret {
 
 function fullText(status: Pick<StatusLine, 'responseCode' | 'text'>): string {
   return status.responseCode === null ? status.text : `[${status.responseCode}] ${status.text}`
+}
+
+function lineOf(
+  indicator: string,
+  { responseCode, text }: Pick<ShownStatus, 'responseCode' | 'text'>,
+): string {
+  const code = responseCode === null ? '' : `[${responseCode}]`
+  return [indicator, code, text].filter((word) => word !== '').join(' ')
 }

@@ -5,7 +5,8 @@
 import type { ReplyShape } from '../pop3/command.js'
 import { encodeContent, encodeStatusLine } from '../pop3/encoder.js'
 import { decodeStatusLine, type StatusLine } from '../pop3/reply-decoder.js'
-import type { LocalAnswer } from './exchange.js'
+import type { ArrivedReply, Exchange, LocalAnswer } from './exchange.js'
+import type { HoldAnswer } from './interception.js'
 import { type Problem, withoutLineEnd } from './person-command.js'
 
 /** A reply in the place of the server's. */
@@ -16,6 +17,9 @@ export interface PersonReply {
   /** Byte-stuffed, without the termination octet line; null for a reply of one line. */
   readonly content: Buffer | null
 }
+
+/** The server's reply whose place is taken. */
+type Replaced = Pick<ArrivedReply, 'statusLine' | 'contentOctets'>
 
 export const TERMINATION_LINE = Buffer.from('.\r\n', 'latin1')
 
@@ -29,12 +33,40 @@ const KEPT_FIELD_OCTETS = 8_192
 const HEADER_OCTETS = 262_144
 
 /**
+ * Writes what the client gets where a person answers or drops a held item, or edits a reply or message.
+ *
+ * @param exchange with its reply where one has arrived; else the command is held
+ */
+export function replyInstead(
+  exchange: Pick<Exchange, 'arrived' | 'gathered' | 'shape' | 'hold'>,
+  answer: Exclude<HoldAnswer, { type: 'release' }>,
+): PersonReply | Problem {
+  const { arrived, gathered, shape, hold } = exchange
+  const editable = hold?.item.editable ?? null
+  const isCommitted = gathered?.isCommitted ?? false
+  const message = gathered === null ? null : editable
+  if (answer.type === 'drop') {
+    if (arrived === null) return droppedReply('command')
+    return isCommitted && message !== null ? noticeOfDropped(message, arrived) : droppedReply('reply')
+  }
+  if (answer.type === 'edit' && arrived !== null) {
+    if (message !== null) return editedMessage(answer.octets, arrived)
+    if (editable === null)
+      return {
+        problem:
+          'the reply repeats what may be a credential and is not to be edited: release, drop or answer it',
+      }
+  }
+  return personReply(answer.octets, shape, isCommitted)
+}
+
+/**
  * Writes the refusal for what was dropped. RFC 3206 §4, SYS/TEMP: no fault of the client's, and it need not ask for
  * another password.
  *
  * @param what `command` where the server never saw it, else `reply`
  */
-export function droppedReply(what: 'command' | 'reply'): PersonReply {
+function droppedReply(what: 'command' | 'reply'): PersonReply {
   const text =
     what === 'command'
       ? 'postern dropped the command at a breakpoint: the server never saw it'
@@ -50,10 +82,7 @@ export function droppedReply(what: 'command' | 'reply'): PersonReply {
  *   stand in whole lines
  * @param replaced the server's status line, whose size is put right
  */
-export function noticeOfDropped(
-  message: Buffer,
-  replaced: { readonly statusLine: Buffer; readonly octets: number },
-): PersonReply {
+function noticeOfDropped(message: Buffer, replaced: Replaced): PersonReply {
   const text =
     'postern dropped this message at a breakpoint: a person held it and decided so.\r\n\r\n' +
     `The original has ${message.length} octets and is still on the server, unless your mail program\r\n` +
@@ -68,12 +97,9 @@ export function noticeOfDropped(
  * @param message line ends of any kind
  * @param replaced the server's status line: where it names the size of the original, it names the new one
  */
-export function editedMessage(
-  message: Buffer,
-  replaced: { readonly statusLine: Buffer; readonly octets: number },
-): PersonReply {
+function editedMessage(message: Buffer, replaced: Replaced): PersonReply {
   const { content, octets } = contentOf(message)
-  const statusLine = withSize(replaced.statusLine, replaced.octets, octets)
+  const statusLine = withSize(replaced.statusLine, replaced.contentOctets, octets)
   const status = decodeStatusLine(statusLine)?.status
   if (status === undefined) throw new TypeError('the status line of a message has no indicator')
   return { status, statusLine, content }
@@ -85,7 +111,7 @@ export function editedMessage(
  * @param octets a status line, and behind it content where `shape` has some; line ends of any kind
  * @param isCommitted the client has `+OK` already
  */
-export function personReply(octets: Buffer, shape: ReplyShape, isCommitted: boolean): PersonReply | Problem {
+function personReply(octets: Buffer, shape: ReplyShape, isCommitted: boolean): PersonReply | Problem {
   const end = octets.indexOf(0x0a)
   const first = withoutLineEnd(end < 0 ? octets : octets.subarray(0, end + 1))
   const rest = end < 0 ? Buffer.alloc(0) : octets.subarray(end + 1)
@@ -107,10 +133,15 @@ export function personReply(octets: Buffer, shape: ReplyShape, isCommitted: bool
   return { status, statusLine, content: null }
 }
 
+/** What stands behind the status line on the wire. */
+export function contentPieces({ content }: PersonReply): readonly Buffer[] {
+  return content === null ? [] : [content, TERMINATION_LINE]
+}
+
 /** Makes a reply one that postern gives in the place of the server. */
 export function localAnswerOf(reply: PersonReply, next: LocalAnswer['next']): LocalAnswer {
   const { status, statusLine, content } = reply
-  const octets = content === null ? statusLine : Buffer.concat([statusLine, content, TERMINATION_LINE])
+  const octets = Buffer.concat([statusLine, ...contentPieces(reply)])
   return { octets, ...status, content, next }
 }
 

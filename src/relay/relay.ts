@@ -26,40 +26,28 @@ import type {
   Attention,
   ClosedReason,
   Failure,
-  HeldKind,
   Side,
   TlsFacts,
   TraceContent,
   Verdict,
 } from '../trace/event.js'
-import { safeText } from '../trace/safe-text.js'
 import { Deadlines, lateText, type OpenWait, type Phase } from './deadlines.js'
-import { type ArrivedReply, type Exchange, type LocalAnswer, newExchange } from './exchange.js'
+import { type ArrivedReply, type Exchange, fetchesMail, type LocalAnswer, newExchange } from './exchange.js'
 import { GatheredReply, type NotKept } from './gathered-reply.js'
 import { Holds } from './hold.js'
-import type { HoldAnswer, InterceptedItem, Interceptor } from './interception.js'
+import type { HoldAnswer, Interceptor } from './interception.js'
 import { capabilitiesInPlaceOfServer, localAnswerTo, refusal } from './local-answer.js'
 import { Narrator, type ShownStatus } from './narrator.js'
+import { editedCommand, isProblem, type LineRules, ownCommand, type PersonCommand } from './person-command.js'
 import {
-  editedCommand,
-  isProblem,
-  type LineRules,
-  ownCommand,
-  type PersonCommand,
-  type Problem,
-  withoutLineEnd,
-} from './person-command.js'
-import {
-  droppedReply,
-  editedMessage,
+  contentPieces,
   localAnswerOf,
-  noticeOfDropped,
   type PersonReply,
-  personReply,
+  replyInstead,
   TERMINATION_LINE,
 } from './person-reply.js'
 import type { RelayEffect, RelayInput } from './relay-input.js'
-import { ToldContent } from './told-content.js'
+import { ContentTeller } from './told-content.js'
 
 /** What a relay is told about its session. Texts are shown to people as they are. */
 export interface RelayOptions {
@@ -86,8 +74,6 @@ export interface RelayOptions {
   readonly keepsClientAlive: boolean
 }
 
-/** Of each listing so much is told: a maildrop of 3,000 messages. */
-const LISTING_OCTETS_TOLD = 65_536
 /** Commands of watchers that wait in one session; a person waits for each reply. */
 const WATCHERS_COMMANDS = 16
 /** TOP with at least this many lines fetches a message whole; fetchmail asks for 99999999. */
@@ -115,6 +101,7 @@ export class Relay {
   #serverDecoder: ReplyDecoder
   readonly #session = new Session()
   readonly #narrator: Narrator
+  readonly #contentTeller: ContentTeller
   readonly #deadlines: Deadlines
   readonly #holds: Holds
   readonly #lineRules: LineRules
@@ -157,6 +144,7 @@ export class Relay {
     this.#clientDecoder = new CommandDecoder(options.limits, options.multiLineVerbs)
     this.#serverDecoder = new ReplyDecoder(options.limits)
     this.#narrator = new Narrator(options, this.#session, (content) => this.#trace(content))
+    this.#contentTeller = new ContentTeller(options.attention, this.#narrator)
     this.#deadlines = new Deadlines(options.limits)
     this.#holds = new Holds(options.sessionId, options.interceptor, {
       trace: (content) => this.#trace(content),
@@ -197,9 +185,9 @@ export class Relay {
   handle(input: RelayInput, now: number): readonly RelayEffect[] {
     this.#now = now
     if (input.type === 'octets' && input.side === 'server' && this.#passesWhole(input.octets)) {
-      const told = this.#queue[0]?.told ?? null
       this.#effects = [{ type: 'write', side: 'client', octets: input.octets }]
-      if (told !== null) this.#tellContent(input.octets)
+      const [exchange] = this.#queue
+      if (exchange !== undefined) this.#contentTeller.piece(exchange, input.octets)
       return this.#effects
     }
     this.#effects = []
@@ -402,7 +390,7 @@ export class Relay {
       this.#write('client', local.octets)
       const statusLine = local.octets.subarray(0, local.octets.indexOf(LF) + 1)
       this.#narrator.reply(head, 'postern', local, statusLine, this.#now)
-      if (local.content !== null) this.#tellReplaced(head, local.content)
+      if (local.content !== null) this.#contentTeller.replaced(head, local.content)
       this.#narrator.answered(head.number)
       if (local.next === 'start-tls') {
         this.#effects.push({ type: 'start-tls', side: 'client' })
@@ -433,7 +421,7 @@ export class Relay {
       }
       const mayPipeline = this.#serverPipelines || this.#strayWhileWaiting
       if (this.#inFlight > 0 && !(mayPipeline && this.#inFlight < this.#limits.pipelinedCommands)) return
-      if (this.#holdsCommand(exchange)) {
+      if (this.#holds.takesCommand(exchange, this.#narrator.login().user, this.#now)) {
         if (this.#clientEnded) this.#leaveWhenAnswered()
         return
       }
@@ -613,7 +601,7 @@ export class Relay {
     }
     const transition = this.#transition(exchange, status, shown)
     const arrived = { status, statusLine: wire, content: [], contentOctets: 0, transition }
-    if (this.#holdsReply(exchange, arrived, shown)) return
+    if (this.#holds.takesReply(exchange, arrived, shown, this.#narrator.login().user, this.#now)) return
     this.#write('client', wire)
     this.#settle(exchange, transition, status)
   }
@@ -625,20 +613,20 @@ export class Relay {
     const { statusLine, content } = capabilitiesInPlaceOfServer(this.#refusesLogin())
     this.#write('client', Buffer.concat([statusLine, content, TERMINATION_LINE]))
     this.#narrator.reply(exchange, 'postern', LIST_FOLLOWS, statusLine, this.#now)
-    this.#tellReplaced(exchange, content)
+    this.#contentTeller.replaced(exchange, content)
     this.#finish(exchange)
     return true
   }
 
   /** Content goes on as it comes, is gathered, or is for nobody but those who watch. */
   #contentBegins(exchange: Exchange, status: StatusLine, wire: Buffer): void {
-    exchange.told = this.#toldContentOf(exchange)
+    this.#contentTeller.begins(exchange)
     if (exchange.origin === 'watcher') return
     const { verb } = exchange.command
     if (verb === 'CAPA') {
       const bounds = { most: this.#limits.capabilityOctets, room: null }
       exchange.gathered = new GatheredReply('capabilities', { status, wire }, bounds, this.#now)
-    } else if (isMessage(exchange.command) && this.#holds.asksFor('message')) {
+    } else if (fetchesMail(exchange.command) && this.#holds.wantsMessages) {
       const bounds = { most: this.#limits.heldMessageOctets, room: this.#options.interceptor.room }
       exchange.gathered = new GatheredReply('message', { status, wire }, bounds, this.#now)
     } else {
@@ -700,7 +688,7 @@ export class Relay {
   #content(wire: Buffer): void {
     const exchange = this.#queue[0]
     if (exchange === undefined) return
-    this.#tellContent(wire)
+    this.#contentTeller.piece(exchange, wire)
     const { gathered } = exchange
     if (gathered === null) {
       if (exchange.passes) this.#write('client', wire)
@@ -721,7 +709,7 @@ export class Relay {
     const { number, command, gathered } = exchange
     const { verb } = command
     this.#narrator.anomalies('server', anomalies, number)
-    this.#tellRest(exchange)
+    this.#contentTeller.ends(exchange)
     this.#trace({ type: 'content-end', number, verb, octets, afterMs: this.#now - exchange.givenAt })
     if (gathered?.purpose === 'message') {
       this.#messageArrived(exchange, gathered, wire, octets)
@@ -747,7 +735,7 @@ export class Relay {
       refusesLogin: this.#refusesLogin(),
     })
     this.#write('client', Buffer.concat([gathered.statusLine, own, TERMINATION_LINE]))
-    if (!own.equals(content)) this.#tellReplaced(exchange, own)
+    if (!own.equals(content)) this.#contentTeller.replaced(exchange, own)
   }
 
   #offersStlsNow(): boolean {
@@ -838,31 +826,9 @@ export class Relay {
     return this.#queue[0]?.arrived != null
   }
 
-  /** Offers a command when its turn has come, so that a session has one held command at a time. */
-  #holdsCommand(exchange: Exchange): boolean {
-    if (exchange.isCleared || exchange.origin === 'watcher' || !this.#holds.asksFor('command')) return false
-    exchange.isCleared = true
-    const { wire, isSecret } = exchange
-    const item = this.#itemOf(exchange, 'command', { octets: wire.length })
-    return this.#holds.offer(exchange, item, isSecret ? null : withoutLineEnd(wire), false, this.#now)
-  }
-
-  #holdsReply(exchange: Exchange, arrived: ArrivedReply, shown: ShownStatus): boolean {
-    // A dialogue of challenges has begun, and what is wrong with it shows in the commands.
-    if (exchange.shape === 'sasl' || !this.#holds.asksFor('reply')) return false
-    const { statusLine, status } = arrived
-    const { responseCode, text, isSecret } = shown
-    const { indicator } = status
-    const item = this.#itemOf(exchange, 'reply', { indicator, responseCode, text, octets: statusLine.length })
-    const editable = isSecret ? null : withoutLineEnd(statusLine)
-    if (!this.#holds.offer(exchange, item, editable, false, this.#now)) return false
-    exchange.arrived = arrived
-    return true
-  }
-
   #messageArrived(exchange: Exchange, gathered: GatheredReply, end: Buffer, octets: number): void {
     const { status, statusLine, pieces } = gathered
-    exchange.arrived = {
+    const arrived: ArrivedReply = {
       status,
       statusLine,
       content: [...pieces, end],
@@ -870,22 +836,9 @@ export class Relay {
       transition: 'none',
     }
     const message = removeByteStuffing(Buffer.concat(pieces))
-    const { indicator, responseCode } = status
-    const text = safeText(status.text)
-    const item = this.#itemOf(exchange, 'message', { indicator, responseCode, text, octets, message })
-    if (!this.#holds.offer(exchange, item, message, gathered.isCommitted, this.#now))
-      this.#deliver(exchange, null)
-  }
-
-  #itemOf(
-    exchange: Exchange,
-    kind: HeldKind,
-    facts: Partial<InterceptedItem> & Pick<InterceptedItem, 'octets'>,
-  ): InterceptedItem {
-    const { number, command, shown } = exchange
     const { user } = this.#narrator.login()
-    const none = { indicator: null, responseCode: null, text: null, message: null }
-    return { ...none, kind, number, verb: command.verb, shown, user, ...facts }
+    if (!this.#holds.takesMessage(exchange, arrived, message, user, this.#now))
+      this.#deliver(exchange, arrived, null)
   }
 
   /** A message that does not fit goes on as it comes. */
@@ -921,32 +874,10 @@ export class Relay {
       this.#goOn(exchange, 'edited', edited)
       return null
     }
-    const reply = this.#replyInstead(exchange, answer)
+    const reply = replyInstead(exchange, answer)
     if (isProblem(reply)) return reply.problem
     this.#goOn(exchange, VERDICT_OF[answer.type], reply)
     return null
-  }
-
-  /** What the client gets where a person answers, drops or edits. */
-  #replyInstead(exchange: Exchange, answer: Exclude<HoldAnswer, { type: 'release' }>): PersonReply | Problem {
-    const { arrived, gathered, shape, hold } = exchange
-    const isCommitted = gathered?.isCommitted ?? false
-    const message = gathered === null ? null : (hold?.item.editable ?? null)
-    const replaced =
-      arrived === null ? null : { statusLine: arrived.statusLine, octets: arrived.contentOctets }
-    if (answer.type === 'drop') {
-      if (!isCommitted || message === null || replaced === null)
-        return droppedReply(arrived === null ? 'command' : 'reply')
-      return noticeOfDropped(message, replaced)
-    }
-    if (answer.type === 'edit' && replaced !== null && message !== null)
-      return editedMessage(answer.octets, replaced)
-    if (answer.type === 'edit' && hold?.item.editable === null)
-      return {
-        problem:
-          'the reply repeats what may be a credential and is not to be edited: release, drop or answer it',
-      }
-    return personReply(answer.octets, shape, isCommitted)
   }
 
   /** A held item goes on, as it is or replaced; and what waited behind it. */
@@ -954,11 +885,12 @@ export class Relay {
     if (exchange.hold === null) return
     this.#holds.end(exchange, verdict, this.#now)
     this.#deadlines.active(this.#now)
-    if (exchange.arrived !== null)
-      this.#deliver(exchange, instead !== null && 'status' in instead ? instead : null)
+    const { arrived } = exchange
+    const reply = instead !== null && 'status' in instead ? instead : null
+    if (arrived !== null) this.#deliver(exchange, arrived, reply)
     else {
-      if (instead !== null && 'status' in instead) this.#answerInstead(exchange, instead)
-      else if (instead !== null) this.#replaceCommand(exchange, instead)
+      if (reply !== null) this.#answerInstead(exchange, reply)
+      else if (instead !== null && 'command' in instead) this.#replaceCommand(exchange, instead)
       this.#advance()
       this.#pullClient()
     }
@@ -983,25 +915,23 @@ export class Relay {
   }
 
   /** Gives the client a reply that is here whole, or the one in its place. */
-  #deliver(exchange: Exchange, instead: PersonReply | null): void {
-    const { arrived, gathered } = exchange
-    if (arrived === null) return
-    const { status, statusLine, content, transition } = arrived
-    const first = instead?.statusLine ?? statusLine
-    this.#write('client', gathered?.restOf(first) ?? first)
-    const rest =
-      instead === null ? content : instead.content === null ? [] : [instead.content, TERMINATION_LINE]
-    for (const piece of rest) this.#write('client', piece)
-    if (instead === null) {
-      if (gathered !== null) this.#countMessage(exchange)
-    } else {
-      this.#narrator.reply(exchange, 'postern', instead.status, instead.statusLine, this.#now)
-      if (instead.content !== null) this.#tellReplaced(exchange, instead.content)
+  #deliver(exchange: Exchange, arrived: ArrivedReply, instead: PersonReply | null): void {
+    const { gathered } = exchange
+    const { status, statusLine } = instead ?? arrived
+    this.#write('client', gathered?.restOf(statusLine) ?? statusLine)
+    for (const piece of instead === null ? arrived.content : contentPieces(instead))
+      this.#write('client', piece)
+    if (instead !== null) {
+      this.#narrator.reply(exchange, 'postern', status, statusLine, this.#now)
+      if (instead.content !== null) this.#contentTeller.replaced(exchange, instead.content)
     }
-    gathered?.leave()
+    if (gathered !== null) {
+      if (status.indicator === '+OK') this.#countMessage(exchange)
+      gathered.leave()
+    }
     exchange.gathered = null
     exchange.arrived = null
-    this.#settle(exchange, transition, status)
+    this.#settle(exchange, arrived.transition, arrived.status)
   }
 
   // The commands of those who watch.
@@ -1036,35 +966,6 @@ export class Relay {
     this.#queue.push(newExchange(this.#commands, 'watcher', command, wire, told, this.#now, null))
     this.#send()
     return null
-  }
-
-  // What observers are told of content.
-
-  #toldContentOf({ command, origin }: Exchange): ToldContent | null {
-    const { isWatched, messageOctets } = this.#options.attention
-    if (!isWatched) return null
-    if (!isMessage(command)) return new ToldContent(false, LISTING_OCTETS_TOLD)
-    const most = origin === 'watcher' ? Math.max(messageOctets, LISTING_OCTETS_TOLD) : messageOctets
-    return most > 0 ? new ToldContent(true, most) : null
-  }
-
-  #tellContent(wire: Buffer): void {
-    const exchange = this.#queue[0]
-    const part = exchange?.told?.take(wire) ?? null
-    if (exchange !== undefined && part !== null) this.#narrator.content(exchange, 'server', part, true)
-  }
-
-  #tellRest(exchange: Exchange): void {
-    const rest = exchange.told?.takeRest() ?? null
-    if (rest !== null) this.#narrator.content(exchange, 'server', rest, false)
-  }
-
-  /** Tells what the client got in the place of the server's content. */
-  #tellReplaced(exchange: Exchange, content: Buffer): void {
-    const { isWatched, messageOctets } = this.#options.attention
-    const isMail = isMessage(exchange.command)
-    const most = isMail ? messageOctets : LISTING_OCTETS_TOLD
-    if (isWatched) this.#narrator.content(exchange, 'postern', content.subarray(0, most), isMail)
   }
 
   // Ends.
@@ -1146,7 +1047,7 @@ export class Relay {
   /** What waited for a person, was gathered, or was not told yet. */
   #letGo(): void {
     for (const exchange of this.#queue) {
-      this.#tellRest(exchange)
+      this.#contentTeller.ends(exchange)
       this.#holds.end(exchange, 'session-ended', this.#now)
       exchange.gathered?.leave()
     }
@@ -1220,10 +1121,6 @@ export class Relay {
 
 function holdsNext(exchange: Exchange): boolean {
   return exchange.command.grammar.holdsNext
-}
-
-function isMessage({ verb }: Command): boolean {
-  return verb === 'RETR' || verb === 'TOP'
 }
 
 function isWholeMessage(command: Command): boolean {
