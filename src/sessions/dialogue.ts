@@ -12,7 +12,7 @@ import { summaryOf } from './message-facts.js'
 import { type MessageRecord, messagesOf } from './messages.js'
 import { statusLineOctets } from './octets.js'
 import type { SessionRecord } from './session-record.js'
-import { type Turn, turnsOf } from './turns.js'
+import { replyOf, serverReplyOf, type Turn, turnsOf } from './turns.js'
 
 export type DialogueKind =
   | 'greeting'
@@ -215,10 +215,13 @@ class Writer {
     const turn = this.#turns.get(number)
     const isForWatcher = turn?.origin === 'watcher'
     const isReplaced = source === 'server' && turn?.replies.at(-1)?.source === 'postern'
+    const isInPlace = turn !== undefined && serverReplyOf(turn) !== null
     const detail = [
       ...(isForWatcher ? ['for the watcher alone: the client did not get it'] : []),
       ...(isReplaced ? ['the client did not get it: postern answered in its place'] : []),
-      ...(source === 'postern' && !isReplaced ? ['answered by postern itself'] : []),
+      ...(source === 'postern'
+        ? [isInPlace ? "in place of the server's reply" : 'answered by postern itself']
+        : []),
     ]
     const line = said('reply', source, number, statusText(reply), statusLineOctets(reply))
     return { ...line, durationMs: afterMs, tone: indicator === '-ERR' ? 'error' : 'plain', detail }
@@ -264,7 +267,9 @@ class Writer {
         ? []
         : [`${message.notKept} octets of it were not kept`]),
     ]
-    const changed = sent === null ? '' : ' (changed)'
+    const turn = this.#turns.get(number)
+    const isDropped = turn !== undefined && replyOf(turn)?.indicator === '-ERR'
+    const changed = isDropped ? ' (the client did not get it)' : sent === null ? '' : ' (changed)'
     return {
       ...said(
         'message',
@@ -274,7 +279,7 @@ class Writer {
         end?.octets ?? null,
       ),
       durationMs: end?.afterMs ?? null,
-      tone: sent === null && end !== null ? 'plain' : 'attention',
+      tone: sent === null && end !== null && !isDropped ? 'plain' : 'attention',
       detail,
       messageKey: number,
     }

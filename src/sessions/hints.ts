@@ -67,11 +67,24 @@ function anomalyHints({ events }: SessionRecord): readonly Hint[] {
   return events.flatMap(({ content }) => (content.type === 'anomaly' ? [hintOfAnomaly(content)] : []))
 }
 
+/** What sessions of one user are compared by. */
+const comparedBy = remembered((record) => {
+  const heard = heardIn(record)
+  return {
+    sizes: listedSizes(heard),
+    uniqueIds: listedUniqueIds(heard),
+    loginDelay: loginDelayOf(heard),
+    loggedInAt: record.events.find(({ content }) => content.type === 'logged-in')?.at ?? null,
+    login: heard.turns.find(({ verb }) => verb === 'PASS' || verb === 'APOP' || verb === 'AUTH') ?? null,
+    deletes: heard.turns.some((turn) => turn.verb === 'DELE' && succeeded(turn)),
+  }
+})
+
 function loginDelayHints(earlier: SessionRecord, later: SessionRecord): readonly Hint[] {
-  const loggedInAt = earlier.events.find(({ content }) => content.type === 'logged-in')?.at
-  const login = heardIn(later).turns.find(({ verb }) => verb === 'PASS' || verb === 'APOP' || verb === 'AUTH')
-  const delay = loginDelayOf(heardIn(later)) ?? loginDelayOf(heardIn(earlier))
-  if (loggedInAt === undefined || login === undefined || delay === null) return []
+  const { loggedInAt, loginDelay } = comparedBy(earlier)
+  const { login, loginDelay: laterDelay } = comparedBy(later)
+  const delay = laterDelay ?? loginDelay
+  if (loggedInAt === null || login === null || delay === null) return []
   const seconds = (login.at - loggedInAt) / 1000
   if (seconds >= delay || seconds < 0) return []
   const text = `the client logs in again after ${seconds.toFixed(0)} s, the server announces LOGIN-DELAY ${delay}: it may refuse such logins`
@@ -93,20 +106,17 @@ function loginDelayOf({ turns }: Heard): number | null {
  * messages: their unique-ids must be the same.
  */
 function uniqueIdChangeHints(earlier: SessionRecord, later: SessionRecord): readonly Hint[] {
-  const before = heardIn(earlier)
-  const after = heardIn(later)
-  if (before.turns.some((turn) => turn.verb === 'DELE' && succeeded(turn))) return []
-  const sizes = listedSizes(before)
-  const sizesNow = listedSizes(after)
-  if (sizes.size === 0 || [...sizes].some(([number, octets]) => sizesNow.get(number) !== octets)) return []
-  const idsNow = listedUniqueIds(after)
-  const changed = [...listedUniqueIds(before)].filter(([number, id]) => {
-    const now = idsNow.get(number)
-    return sizes.has(number) && now !== undefined && now !== id
+  const { sizes, uniqueIds, deletes } = comparedBy(earlier)
+  const now = comparedBy(later)
+  if (deletes || sizes.size === 0) return []
+  if ([...sizes].some(([number, octets]) => now.sizes.get(number) !== octets)) return []
+  const changed = [...uniqueIds].filter(([number, id]) => {
+    const found = now.uniqueIds.get(number)
+    return sizes.has(number) && found !== undefined && found !== id
   })
   const [first] = changed
   if (first === undefined) return []
-  const number = after.turns.find(({ verb }) => verb === 'UIDL')?.number ?? 0
+  const number = heardIn(later).turns.find(({ verb }) => verb === 'UIDL')?.number ?? 0
   const others = changed.length === 1 ? '' : ` and ${changed.length - 1} more`
   const text = `the unique-id of message ${first[0]}${others} is another than in session ${earlier.id}: a client that leaves mail on the server fetches it again`
   return [{ number, side: 'server', text, reference: 'RFC 1939 §7', severity: 'attention' }]

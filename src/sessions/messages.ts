@@ -127,7 +127,7 @@ class Message implements MessageRecord {
   }
 
   get isWhole(): boolean {
-    return this.octets !== null && this.#kept() === this.octets
+    return this.octets !== null && this.#kept() >= this.octets
   }
 
   get notKept(): number {

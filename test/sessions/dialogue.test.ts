@@ -162,6 +162,16 @@ describe('dialogueOf', () => {
     expect(lines(script).at(-2)?.detail).toEqual(['the client did not get it: postern answered in its place'])
   })
 
+  it('tells a message that a person dropped', () => {
+    const script = loggedIn().exchange('RETR 1', '+OK', MAIL)
+    script.reply('-ERR [SYS/TEMP] dropped at a breakpoint', { source: 'postern' })
+    expect(lineOf(script, 'message')).toMatchObject({
+      text: `message 1, ${MAIL.length} octets: Invoice (the client did not get it)`,
+      tone: 'attention',
+    })
+    expect(lines(script).at(-1)?.detail).toEqual(["in place of the server's reply"])
+  })
+
   it('marks what postern answered itself', () => {
     const script = new Script().opened().greeting().exchange('STLS', '+OK begin', null, { source: 'postern' })
     expect(lineOf(script, 'reply')).toMatchObject({ from: 'postern', detail: ['answered by postern itself'] })
