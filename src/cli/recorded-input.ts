@@ -9,11 +9,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Interventions } from '../export/interventions.js'
 import { type EventInput, EventReader, fileInput, InputError, POP3_PORTS } from '../export/read-events.js'
-import { type Filter, FilterError, parseFilter } from '../expression/filter.js'
+import { type Filter, parseFilter } from '../expression/filter.js'
 import { matchesSession } from '../sessions/fields.js'
 import { SessionStore } from '../sessions/store.js'
 import type { TraceEvent } from '../trace/event.js'
 import { UsageError } from './failure.js'
+import { readFilter } from './filter-option.js'
 import { note } from './standard-streams.js'
 
 /** Options that say what is read. */
@@ -50,14 +51,14 @@ const LOOKS_LIKE_A_FILE = /[/\\]|\.(?:jsonl|json|gz|pcap|pcapng|cap)$/i
 /**
  * Tells files and filter apart: the last argument is the filter where it is no file and looks like none.
  *
- * @throws UsageError for a filter that is wrong or given twice, a file that is missing
+ * @throws UsageError for a file that is missing, FilterMistake for a filter that is wrong
  */
 export async function openInput(
   arguments_: readonly string[],
   options: InputOptions,
 ): Promise<RecordedInput> {
   const { files, filterText } = tellApart(arguments_, options.filter ?? null)
-  const filter = filterText === null ? null : readFilter(filterText)
+  const filter = filterText === null ? null : readFilter('--filter', filterText, parseFilter)
   const ports = readPorts(options.port ?? [])
   for (const file of files) {
     if (file !== STDIN && !existsSync(file))
@@ -123,16 +124,6 @@ function tellApart(
   if (filterOption !== null)
     throw new UsageError(`${JSON.stringify(last)} is no file, and a filter is given by -f already`)
   return { files: arguments_.slice(0, -1), filterText: last }
-}
-
-function readFilter(text: string): Filter {
-  try {
-    return parseFilter(text)
-  } catch (error) {
-    if (!(error instanceof FilterError)) throw error
-    const mark = `${' '.repeat(error.column)}${'^'.repeat(error.length)}`
-    throw new UsageError(`the filter cannot be understood: ${error.message}\n  ${text}\n  ${mark}`)
-  }
 }
 
 function readPorts(texts: readonly string[]): ReadonlySet<number> {

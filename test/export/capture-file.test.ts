@@ -5,7 +5,11 @@ import { beginsLikeCapture, type CaptureItem, CaptureReader } from '../../src/ex
 /** Writes numbers in one of the two byte orders. */
 class Octets {
   readonly #parts: Buffer[] = []
-  constructor(readonly isLittle: boolean) {}
+  readonly isLittle: boolean
+
+  constructor(isLittle: boolean) {
+    this.isLittle = isLittle
+  }
 
   u16(value: number): this {
     const octets = Buffer.alloc(2)

@@ -15,10 +15,13 @@ class Captured {
   #server = 9_000
   #at = 1_700_000_000_000
 
-  constructor(
-    readonly client: readonly [string, number] = CLIENT,
-    readonly server: readonly [string, number] = SERVER,
-  ) {}
+  readonly client: readonly [string, number]
+  readonly server: readonly [string, number]
+
+  constructor(client: readonly [string, number] = CLIENT, server: readonly [string, number] = SERVER) {
+    this.client = client
+    this.server = server
+  }
 
   opened(): this {
     this.#add('client', 'S', '', this.#client)
