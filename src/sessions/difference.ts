@@ -3,8 +3,8 @@
  * Owns how exchanges are paired and what counts as a difference; knows nothing of where the sessions come from.
  */
 import { createHash } from 'node:crypto'
-import type { TlsFacts } from '../trace/event.js'
-import { type ExchangeTold, exchangesOf, type StatusLineTold } from './exchanges.js'
+import type { CertificateFacts, TlsFacts } from '../trace/event.js'
+import { type ExchangeTold, exchangesOf, type StatusLineTold, statusLineText } from './exchanges.js'
 import type { SessionRecord } from './session-record.js'
 
 /** One line of a comparison, in the order of the sessions. */
@@ -121,7 +121,7 @@ function compareExchanges(first: ExchangeTold | null, second: ExchangeTold | nul
 }
 
 function outcome(exchange: ExchangeTold | null): readonly string[] {
-  return exchange === null || exchange.reply === null ? [] : [statusText(exchange.reply)]
+  return exchange === null || exchange.reply === null ? [] : [statusLineText(exchange.reply)]
 }
 
 function replyDifferences(first: ExchangeTold, second: ExchangeTold): readonly string[] {
@@ -131,14 +131,14 @@ function replyDifferences(first: ExchangeTold, second: ExchangeTold): readonly s
     return one === two ? [] : [`reply: ${shownReply(one)} -> ${shownReply(two)}`]
   }
   if (one.indicator !== two.indicator || one.responseCode !== two.responseCode) {
-    return [`reply: ${statusText(one)} -> ${statusText(two)}`]
+    return [`reply: ${statusLineText(one)} -> ${statusLineText(two)}`]
   }
   if (one.text === two.text || hasTextOfItsOwn(first.verb, one)) return []
-  return [`text: ${statusText(one)} -> ${statusText(two)}`]
+  return [`text: ${statusLineText(one)} -> ${statusLineText(two)}`]
 }
 
 function shownReply(reply: StatusLineTold | null): string {
-  return reply === null ? 'none' : statusText(reply)
+  return reply === null ? 'none' : statusLineText(reply)
 }
 
 /** Positive answers to these name sessions, users or counters. */
@@ -177,15 +177,11 @@ function digest(octets: Buffer): string {
   return createHash('sha256').update(octets).digest('hex').slice(0, 12)
 }
 
-function statusText({ indicator, text }: StatusLineTold): string {
-  return text === '' ? indicator : `${indicator} ${text}`
-}
-
 function connectionDifferences(first: SessionRecord, second: SessionRecord): readonly string[] {
   return [
     ...different('TLS of the client', tlsText(first.clientTls), tlsText(second.clientTls)),
     ...different('TLS of the server', tlsText(first.serverTls), tlsText(second.serverTls)),
-    ...different('certificate of the server', certificateText(first), certificateText(second)),
+    ...certificateDifferences(first.serverTls?.certificate ?? null, second.serverTls?.certificate ?? null),
     ...different('user', first.user ?? 'none', second.user ?? 'none'),
   ]
 }
@@ -194,9 +190,17 @@ function tlsText(tls: TlsFacts | null): string {
   return tls === null ? 'none' : `${tls.protocol} ${tls.cipher}`
 }
 
-function certificateText({ serverTls }: SessionRecord): string {
-  const certificate = serverTls?.certificate ?? null
-  return certificate === null ? 'not told' : `${certificate.subject} ${certificate.fingerprint256}`
+/** Only where both were told: nobody may have watched one of the handshakes. */
+function certificateDifferences(
+  first: CertificateFacts | null,
+  second: CertificateFacts | null,
+): readonly string[] {
+  if (first === null || second === null || first.fingerprint256 === second.fingerprint256) return []
+  return [`certificate of the server: ${certificateText(first)} -> ${certificateText(second)}`]
+}
+
+function certificateText({ subject, notAfter, fingerprint256 }: CertificateFacts): string {
+  return `${subject} until ${notAfter.slice(0, 10)} (${fingerprint256.slice(0, 11)}...)`
 }
 
 function greetingDifferences(first: SessionRecord, second: SessionRecord): readonly string[] {

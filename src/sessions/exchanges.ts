@@ -13,7 +13,7 @@ export interface StatusLineTold {
   readonly source: 'server' | 'postern'
   readonly indicator: '+OK' | '-ERR'
   readonly responseCode: string | null
-  /** With the response code where there is one. */
+  /** Behind the response code. */
   readonly text: string
   /** Milliseconds from the command. */
   readonly afterMs: number
@@ -69,8 +69,14 @@ export function exchangesOf(record: SessionRecord): readonly ExchangeTold[] {
 /**
  * Octets of a status line as it was on the wire, with CRLF.
  */
-export function statusLineWire({ wire, indicator, text }: StatusLineTold): Buffer {
-  return wire ?? Buffer.from(`${indicator}${text === '' ? '' : ` ${text}`}\r\n`, 'utf8')
+export function statusLineWire(status: StatusLineTold): Buffer {
+  return status.wire ?? Buffer.from(`${statusLineText(status)}\r\n`, 'utf8')
+}
+
+/** A status line for a person, without line end. */
+export function statusLineText({ indicator, responseCode, text }: StatusLineTold): string {
+  const code = responseCode === null ? '' : `[${responseCode}]`
+  return [indicator, code, text].filter((word) => word !== '').join(' ')
 }
 
 function take(drafts: Map<number, Draft>, { content }: TraceEvent): void {

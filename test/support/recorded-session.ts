@@ -41,8 +41,8 @@ export function recordedEvents(
     const number = index + 1
     const verb = shown.split(' ')[0]?.toUpperCase() ?? ''
     tell({ type: 'command', number, verb, shown, octets: shown.length + 2, origin: 'client', wire: null })
-    const [indicator, text] = status(reply)
-    const responseCode = /^\[([^\]]*)\]/.exec(text)?.[1] ?? null
+    const [indicator, words] = status(reply)
+    const [, responseCode = null, text = words] = /^\[([^\]]*)\] *(.*)$/.exec(words) ?? []
     tell({
       type: 'reply',
       number,
