@@ -9,6 +9,7 @@ import { Relay } from '../../src/relay/relay.js'
 import type { RelayEffect, RelayInput } from '../../src/relay/relay-input.js'
 import { NO_ATTENTION, type Side, type TraceContent } from '../../src/trace/event.js'
 import { recordingLine } from '../../src/trace/recording.js'
+import { TestBreakpoint } from '../support/breakpoint.js'
 import { CANARY, CANARY_BASE64 } from '../support/canary.js'
 import { TLS_FACTS } from '../support/conversation.js'
 import { cut, randomFrom } from '../support/every-split.js'
@@ -58,6 +59,8 @@ interface Script {
   readonly showsUserNames: boolean
   readonly limits: Limits
   readonly splitSeed: number
+  /** Somebody watches, holds every reply, and lets it go at once. */
+  readonly isWatched: boolean
   readonly steps: readonly Step[]
 }
 
@@ -82,6 +85,7 @@ function scriptOf(input: Buffer): Script {
     showsUserNames: (flags & 2) === 0,
     limits: (flags & 4) === 0 ? WIDE : NARROW,
     splitSeed,
+    isWatched: (flags & 8) !== 0,
     steps,
   }
 }
@@ -109,6 +113,7 @@ class Edge {
   #inClear = 0
   #serverWas: 'absent' | 'asked' | 'reached' = 'absent'
   #now = 1_000_000
+  readonly #held: string[] = []
 
   constructor(script: Script) {
     this.#script = script
@@ -123,8 +128,8 @@ class Edge {
       limits: script.limits,
       multiLineVerbs: new Set(['XFOO']),
       showsUserNames: script.showsUserNames,
-      attention: NO_ATTENTION,
-      interceptor: NO_INTERCEPTOR,
+      attention: script.isWatched ? { isWatched: true, messageOctets: 0 } : NO_ATTENTION,
+      interceptor: script.isWatched ? new TestBreakpoint(['reply']) : NO_INTERCEPTOR,
       keepsClientAlive: true,
     })
     this.#feed({ type: 'accepted' })
@@ -221,6 +226,8 @@ class Edge {
     const effects = this.relay.handle(input, this.#now)
     demand(!wasClosed || effects.length === 0, 'nothing after closed', () => JSON.stringify(effects))
     for (const effect of effects) this.#take(effect)
+    for (let hold = this.#held.shift(); hold !== undefined; hold = this.#held.shift())
+      this.#feed({ type: 'verdict', hold, answer: { type: 'release' } })
     const closed = this.contents.filter(({ type }) => type === 'session-closed').length
     demand(closed === (this.relay.isClosed ? 1 : 0), 'closed exactly once', () => this.recording)
     this.#demandBounds()
@@ -238,6 +245,18 @@ class Edge {
         demand(!this.#awaitsTls[effect.side], 'nothing is written in clear once TLS was asked for', shown)
         demand(this.#isThere(effect.side), 'nothing is written to a server that is not there', shown)
         this.sent[effect.side].push(effect.octets)
+        return
+      case 'hold':
+        this.#held.push(effect.item.hold)
+        return
+      case 'unhold':
+        this.#held.splice(0, this.#held.length, ...this.#held.filter((hold) => hold !== effect.hold))
+        return
+      case 'verdict-answered':
+        demand(effect.problem === null, 'what is held can be released', shown)
+        return
+      case 'send-answered':
+        demand(false, 'nobody sends a command of their own here', shown)
         return
       case 'connect-server':
         demand(this.#serverWas === 'absent', 'the server is connected once', shown)
@@ -370,16 +389,21 @@ function demandNoSecret(script: Script, edge: Edge): void {
   const fromServer = Buffer.concat(edge.taken.server).toString('latin1').toLowerCase()
   if (FORMS.some((form) => fromServer.includes(form))) return
   const shown = edge.contents
-    .map((content) => JSON.stringify(script.showsUserNames ? withoutUserName(content) : content))
+    .map((content) => JSON.stringify(textsOf(script.showsUserNames ? withoutUserName(content) : content)))
     .join('\n')
     .toLowerCase()
   demand(!FORMS.some((form) => shown.includes(form)), 'no secret in any trace', () => shown)
 }
 
+/** With octets as text, since JSON would write them as numbers. */
+function textsOf(content: TraceContent): object {
+  return 'wire' in content ? { ...content, wire: content.wire?.toString('latin1') } : content
+}
+
 function withoutUserName(content: TraceContent): TraceContent {
   if ('user' in content) return { ...content, user: null }
   const isNaming = content.type === 'command' && (content.verb === 'USER' || content.verb === 'APOP')
-  return isNaming ? { ...content, shown: '' } : content
+  return isNaming ? { ...content, shown: '', wire: null } : content
 }
 
 /** The same octets in other pieces leave the same traces and the same octets on both sides. */
@@ -454,6 +478,7 @@ function marked(dialogue: string): Buffer {
 const SEEDS = DIALOGUES.flatMap((dialogue, index) => [
   Buffer.concat([Buffer.from([0, 0, 3]), marked(dialogue)]),
   Buffer.concat([Buffer.from([index, index, 13]), marked(dialogue)]),
+  Buffer.concat([Buffer.from([index, 8 | (index & 7), 5]), marked(dialogue)]),
 ])
 
 /** One session of a relay. */
