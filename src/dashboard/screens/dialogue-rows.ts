@@ -3,29 +3,35 @@
  * What is said in the lines is `sessions/dialogue.ts`; which row is selected is the screen's.
  */
 import type { DialogueKind, DialogueLine } from '../../sessions/dialogue.js'
-import { cutTo, padTo, widthOf } from '../cells.js'
+import { padTo, wrapTo } from '../cells.js'
 import type { Row, Style } from '../frame.js'
 import { row, tableRow } from '../spans.js'
+import { enoughFor } from './enough-text.js'
 import { durationText, octetsText, sinceText } from './quantities.js'
 
-/** What takes one row: a line, or one of the lines that it unfolds to. */
+/** What takes one row: a line, or a part of what it unfolds to. */
 export interface DialogueItem {
   readonly line: DialogueLine
-  /** Index into the line's detail; null for the line itself. */
-  readonly detail: number | null
-  readonly isUnfolded: boolean
+  /** 0 is the line itself; its text may go on in the parts behind, and its detail follows. */
+  readonly part: number
+  readonly text: string
+  readonly fold: 'none' | 'folded' | 'unfolded'
 }
 
 /** Names a line as long as its session lasts: lines are added between others, and grow longer. */
 export type LineKey = string
 
 const NUMBER_CELLS = 4
-const TIME_CELLS = 9
+const TIME_CELLS = 8
 const OCTETS_CELLS = 6
 const DURATION_CELLS = 6
 /** The columns left and right of the text, and the blanks between all of them. */
 const BESIDE_TEXT = 1 + NUMBER_CELLS + 1 + TIME_CELLS + 1 + 2 + 1 + 1 + OCTETS_CELLS + 1 + DURATION_CELLS
+/** Detail stands behind the text that it belongs to. */
+const DETAIL_INDENT = '      '
 const TEXT_STARTS = 1 + NUMBER_CELLS + 1 + TIME_CELLS + 1 + 2 + 1
+
+const PLAIN = /^[\x20-\x7e]*$/
 
 const WHO = { client: 'C>', server: 'S<', postern: 'P*', watcher: 'Y>' } as const
 
@@ -51,20 +57,40 @@ export function isRemark({ kind, tone }: DialogueLine): boolean {
 /**
  * Lists the rows of a dialogue.
  *
- * @param unfolded lines whose detail is shown
+ * @param isUnfolded tells of which lines all is shown: the whole text, and the detail
+ * @param width cells of a row
  */
 export function dialogueItems(
   lines: readonly DialogueLine[],
-  unfolded: ReadonlySet<LineKey>,
+  isUnfolded: (line: DialogueLine) => boolean,
+  width: number,
 ): readonly DialogueItem[] {
+  const room = textWidth(width)
   const items: DialogueItem[] = []
   for (const line of lines) {
-    const isUnfolded = line.detail.length > 0 && unfolded.has(keyOf(line))
-    items.push({ line, detail: null, isUnfolded })
-    if (!isUnfolded) continue
-    for (let detail = 0; detail < line.detail.length; detail += 1) items.push({ line, detail, isUnfolded })
+    const text = marked(line)
+    if (line.detail.length === 0 && !mayBeCut(text, room - leadsTo(line).length))
+      items.push({ line, part: 0, text, fold: 'none' })
+    else if (isUnfolded(line)) items.push(...unfoldedItems(line, text, width))
+    else items.push({ line, part: 0, text, fold: 'folded' })
   }
   return items
+}
+
+/**
+ * Whether a text may be wider than its room. Exact for ASCII; any other is only estimated, because to measure it takes
+ * long enough to be felt with 20,000 lines, and a person may have written each of them for that.
+ */
+function mayBeCut(text: string, room: number): boolean {
+  return text.length > (PLAIN.test(text) ? room : room / 2)
+}
+
+function unfoldedItems(line: DialogueLine, text: string, width: number): readonly DialogueItem[] {
+  const [first = '', ...rest] = wrapTo(text, textWidth(width) - leadsTo(line).length - UNFOLDED.length)
+  const hanging = REMARKS[line.kind] === undefined ? '' : '    '
+  const detail = line.detail.flatMap((each) => wrapTo(each, width - TEXT_STARTS - DETAIL_INDENT.length))
+  const behind = [...rest.map((each) => hanging + each), ...detail.map((each) => DETAIL_INDENT + each)]
+  return [first, ...behind].map((each, part) => ({ line, part, text: each, fold: 'unfolded' }))
 }
 
 /** The heads of the columns. */
@@ -91,9 +117,8 @@ export function dialogueHeader(width: number): Row {
 export function dialogueRow(item: DialogueItem, width: number, isSelected: boolean): Row {
   const lead = isSelected ? '>' : ' '
   const style = isSelected ? 'selected' : styleOf(item)
-  if (item.detail !== null) {
-    const indented = `${lead}${' '.repeat(TEXT_STARTS + 1)}${item.line.detail[item.detail] ?? ''}`
-    return [{ text: padTo(indented, width), style }]
+  if (item.part > 0) {
+    return [{ text: padTo(`${lead}${' '.repeat(TEXT_STARTS - 1)}${item.text}`, width), style }]
   }
   const { line } = item
   const side: Style = isSelected ? style : 'dim'
@@ -132,40 +157,50 @@ export function lineAsText(line: DialogueLine): string {
   return [first, ...line.detail.map((text) => ' '.repeat(TIME_CELLS + 4) + text)].join('\n')
 }
 
-/** What a search found: a line, and within its detail which one. */
-export interface FoundLine {
-  readonly line: DialogueLine
-  readonly detail: number | null
+/** What is searched for, and how. */
+export interface DialogueSearch {
+  readonly text: string
+  readonly direction: 1 | -1
+  /** Cells of a row, as the rows found shall be. */
+  readonly width: number
 }
 
 /**
- * Finds the next place where a text occurs, folded lines included, upper and lower case alike; behind the last comes
- * the first.
+ * Finds the next row in which a text occurs, folded ones included, upper and lower case alike; behind the last line
+ * comes the first.
  *
- * @param from the item where the search begins, which is looked at last
+ * @param from where the search begins; null for the beginning
+ * @returns a row of its line unfolded; a text that is broken over two rows is found on the first row of its line
  */
 export function findInDialogue(
   lines: readonly DialogueLine[],
   from: DialogueItem | null,
-  text: string,
-  direction: 1 | -1,
-): FoundLine | null {
+  { text, direction, width }: DialogueSearch,
+): DialogueItem | null {
   const wanted = text.toLowerCase()
-  const places = lines.flatMap((line): FoundLine[] => [
-    { line, detail: null },
-    ...line.detail.map((_, detail) => ({ line, detail })),
-  ])
-  const start = places.findIndex(({ line, detail }) => line === from?.line && detail === from.detail)
-  for (let step = 1; step <= places.length; step += 1) {
-    const index = (((Math.max(start, 0) + direction * step) % places.length) + places.length) % places.length
-    const place = places[index]
-    if (place !== undefined && textAt(place).toLowerCase().includes(wanted)) return place
+  const rowsFound = (line: DialogueLine): readonly DialogueItem[] => {
+    if (!mentions(line, wanted)) return []
+    const rows = dialogueItems([line], () => true, width)
+    const found = rows.filter((each) => each.text.toLowerCase().includes(wanted))
+    return found.length === 0 ? rows.slice(0, 1) : found
+  }
+  if (from !== null) {
+    const ahead = rowsFound(from.line).filter(({ part }) => (part - from.part) * direction > 0)
+    const next = ahead.at(direction === 1 ? 0 : -1)
+    if (next !== undefined) return next
+  }
+  const start = from === null ? -1 : lines.indexOf(from.line)
+  for (let step = 1; step <= lines.length; step += 1) {
+    const line = lines[(((start + direction * step) % lines.length) + lines.length) % lines.length]
+    const found = line === undefined ? [] : rowsFound(line)
+    const next = found.at(direction === 1 ? 0 : -1)
+    if (next !== undefined) return next
   }
   return null
 }
 
-function textAt({ line, detail }: FoundLine): string {
-  return detail === null ? line.text : (line.detail[detail] ?? '')
+function mentions(line: DialogueLine, wanted: string): boolean {
+  return [marked(line), ...line.detail].some((text) => text.toLowerCase().includes(wanted))
 }
 
 function textWidth(width: number): number {
@@ -177,9 +212,10 @@ function isNumbered({ kind, number }: DialogueLine): boolean {
   return number > 0 && REMARKS[kind] === undefined
 }
 
-function lineText(item: DialogueItem, width: number): string {
-  const end = endText(item)
-  return padTo(cutTo(marked(item.line), width - widthOf(end)), width - widthOf(end)) + end
+function lineText({ line, text, fold }: DialogueItem, width: number): string {
+  const end = leadsTo(line) + foldMark(line, fold)
+  const room = width - end.length
+  return padTo(enoughFor(text, room), room) + end
 }
 
 function marked({ kind, text }: DialogueLine): string {
@@ -187,15 +223,20 @@ function marked({ kind, text }: DialogueLine): string {
   return mark === undefined ? text : `  ${mark} ${text}`
 }
 
-/** What the line leads to. */
-function endText({ line, isUnfolded }: DialogueItem): string {
-  if (line.messageKey !== null) return ' > open'
-  if (line.detail.length === 0) return ''
-  return isUnfolded ? ' [-]' : ` [+${line.detail.length}]`
+function leadsTo({ messageKey }: DialogueLine): string {
+  return messageKey === null ? '' : ' > open'
 }
 
-function styleOf({ line, detail }: DialogueItem): Style {
-  if (detail !== null) return 'dim'
+const UNFOLDED = ' [-]'
+
+function foldMark({ detail }: DialogueLine, fold: DialogueItem['fold']): string {
+  if (fold === 'none') return ''
+  if (fold === 'unfolded') return UNFOLDED
+  return detail.length === 0 ? ' [+]' : ` [+${detail.length}]`
+}
+
+function styleOf({ line, text, part }: DialogueItem): Style {
+  if (part > 0 && text.startsWith(DETAIL_INDENT)) return 'dim'
   if (line.tone !== 'plain') return line.tone
   switch (line.from) {
     case null:

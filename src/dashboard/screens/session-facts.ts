@@ -8,6 +8,7 @@ import type { CertificateFacts, TlsFacts } from '../../trace/event.js'
 import { cutTo, wrapTo } from '../cells.js'
 import type { Row, Span, Style } from '../frame.js'
 import { cutRow, row, span, spreadRow } from '../spans.js'
+import { enoughFor } from './enough-text.js'
 import { ageText, octetsText } from './quantities.js'
 import { withoutScheme } from './session-columns.js'
 
@@ -73,7 +74,7 @@ function titleOf(session: SessionRecord, { width, now }: FactsView): Row {
   const end = closed === null ? '' : ` (${closed.reason})`
   const left = row(
     span(` #${ordinal} `, 'bold'),
-    span(cutTo(user ?? '(no user yet)', Math.floor(width * USER_SHARE)), 'bold'),
+    span(named(user ?? '(no user yet)', Math.floor(width * USER_SHARE)), 'bold'),
     span('  '),
     span(`${client} > ${withoutScheme(listener)} > ${withoutScheme(server)}`),
   )
@@ -82,6 +83,10 @@ function titleOf(session: SessionRecord, { width, now }: FactsView): Row {
     row(span(`  ${state}${end}  ${lasted} `, closed?.reason === 'failed' ? 'error' : 'bold')),
     width,
   )
+}
+
+function named(user: string, cells: number): string {
+  return cutTo(enoughFor(user, cells), cells)
 }
 
 function octetsRow({ octets, commands, messages, held, wasChanged, missedEvents }: SessionRecord): Row {
@@ -98,7 +103,7 @@ function octetsRow({ octets, commands, messages, held, wasChanged, missedEvents 
 }
 
 function loginRow({ outcome, headline, lines }: LoginExplanation, width: number): Row {
-  const more = lines.length > 0 ? ' l explains ' : ''
+  const more = lines.length > 0 ? ' [l] ' : ''
   const style: Style = outcome === 'refused' || outcome === 'failed' ? 'error' : 'plain'
   return spreadRow(labelled('login', row(span(headline, style))), row(span(more, 'dim')), width)
 }
@@ -158,10 +163,10 @@ function legRows(
 function untilSpan({ notAfter, notBefore }: CertificateFacts, now: number, before: string): Span {
   const ends = Date.parse(notAfter)
   const begins = Date.parse(notBefore)
-  const day = cutTo(notAfter, 10)
+  const day = notAfter.slice(0, 10)
   if (Number.isNaN(ends)) return span(`${before}${notAfter}`)
   if (now >= ends) return span(`${before}EXPIRED ${day}`, 'error')
-  if (now < begins) return span(`${before}NOT VALID before ${cutTo(notBefore, 10)}`, 'error')
+  if (now < begins) return span(`${before}NOT VALID before ${notBefore.slice(0, 10)}`, 'error')
   const days = Math.floor((ends - now) / DAY_MS)
   return days < SOON_DAYS
     ? span(`${before}${day}, in ${plural(days, 'day')}`, 'attention')
@@ -169,12 +174,12 @@ function untilSpan({ notAfter, notBefore }: CertificateFacts, now: number, befor
 }
 
 function clientWay({ clientTls, listener }: SessionRecord): string {
-  if (listener.startsWith('pop3s:')) return clientTls === null ? 'no TLS yet' : 'TLS from the start'
+  if (listener.startsWith('pop3s:')) return clientTls === null ? 'no TLS' : 'TLS from the start'
   return clientTls === null ? 'plain: no TLS' : 'STLS'
 }
 
 function serverWay({ serverTls, server }: SessionRecord): string {
-  if (server.startsWith('pop3s:')) return serverTls === null ? 'no TLS yet' : 'TLS from the start'
+  if (server.startsWith('pop3s:')) return serverTls === null ? 'no TLS' : 'TLS from the start'
   return serverTls === null ? 'plain: no TLS' : 'STLS'
 }
 

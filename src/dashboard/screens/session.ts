@@ -57,6 +57,8 @@ export interface SessionState {
   /** Those that are shown, and the rows that they take. */
   readonly shown: readonly DialogueLine[]
   readonly items: readonly DialogueItem[]
+  /** For which the rows were made. */
+  readonly width: number
 }
 
 /** Under so many rows the facts give way to the dialogue. */
@@ -80,7 +82,7 @@ const bindings: readonly Binding<SessionState>[] = [
     keys: ['space'],
     label: 'unfold',
     help: 'unfold the line: a listing, an explanation, a certificate; or fold it again',
-    run: (state) => only(foldToggled(state)),
+    run: (state, context) => only(foldToggled(state, context)),
   },
   {
     keys: ['S-f'],
@@ -175,7 +177,8 @@ export const sessionScreen: ScreenModule<SessionState> = {
 function open({ session: id, number }: ScreenArgument, context: ScreenContext): SessionState {
   const session = id === null ? null : context.store.get(id)
   const lines = session === null ? [] : dialogueOf(session)
-  const items = dialogueItems(lines, new Set())
+  const width = context.size.columns
+  const items = dialogueItems(lines, () => false, width)
   const wanted = number === null ? -1 : items.findIndex(({ line }) => line.number === number)
   return {
     id,
@@ -190,13 +193,16 @@ function open({ session: id, number }: ScreenArgument, context: ScreenContext): 
     lines,
     shown: lines,
     items,
+    width,
   }
 }
 
 function settle(state: SessionState, context: ScreenContext): SessionState {
   if (state.session === null) return state
   const lines = dialogueOf(state.session)
-  const next = lines === state.lines ? state : withItems({ ...state, lines })
+  const width = context.size.columns
+  const isSame = lines === state.lines && width === state.width
+  const next = isSame ? state : withItems({ ...state, lines, width })
   const extent = extentOf(next, context)
   const { position } = state
   if (state.pane === 'tls') return { ...next, position: selectIndex(position, position.selected, extent) }
@@ -233,7 +239,7 @@ function status(state: SessionState): string {
     state.pane === 'tls'
       ? 'TLS'
       : `${state.items.length === 0 ? 0 : state.position.selected + 1} of ${state.items.length}`,
-    remarks > 0 ? `${remarks} ${remarks === 1 ? 'hint' : 'hints'}` : '',
+    remarks > 0 ? `${remarks} to note` : '',
     state.showsRemarksOnly ? 'HINTS ONLY' : '',
     state.isFollowing ? 'FOLLOW' : '',
   ]
@@ -248,20 +254,21 @@ function find(
 ): SessionState | null {
   if (state.session === null || state.pane === 'tls') return null
   const from = state.items[state.position.selected] ?? null
-  const found = findInDialogue(state.shown, from, text, direction)
+  const found = findInDialogue(state.shown, from, { text, direction, width: state.width })
   if (found === null) return null
-  const isHidden = found.detail !== null && !state.unfolded.has(keyOf(found.line))
+  const isHidden = found.part > 0 && !state.unfolded.has(keyOf(found.line))
   const shown = isHidden ? foldToggledAt(state, found.line) : state
-  const index = shown.items.findIndex(({ line, detail }) => line === found.line && detail === found.detail)
-  const extent = extentOf(shown, context)
-  return { ...shown, isFollowing: false, position: selectIndex(shown.position, index, extent) }
+  const index = shown.items.findIndex(({ line, part }) => line === found.line && part === found.part)
+  const position = selectIndex(shown.position, index, extentOf(shown, context))
+  return { ...shown, isFollowing: false, position }
 }
 
 function enter(state: SessionState, context: ScreenContext): Step<SessionState> {
   const { session } = state
-  const line = state.items[state.position.selected]?.line
+  const item = state.items[state.position.selected]
   if (session === null) return { state, effects: [NO_SESSION] }
-  if (line === undefined || state.pane === 'tls') return only(state)
+  if (item === undefined || state.pane === 'tls') return only(state)
+  const { line } = item
   if (line.messageKey !== null) {
     const argument = { session: session.id, number: line.messageKey, hold: null }
     return { state, effects: [{ type: 'open', screen: 'message', argument }] }
@@ -271,7 +278,7 @@ function enter(state: SessionState, context: ScreenContext): Step<SessionState> 
     const argument = { session: session.id, number: line.number, hold: held }
     return { state, effects: [{ type: 'open', screen: 'held-item', argument }] }
   }
-  if (line.detail.length > 0) return only(foldToggled(state))
+  if (item.fold !== 'none') return only(foldToggled(state, context))
   const text = line.kind === 'held' ? 'It waits no longer' : 'There is nothing behind this line'
   return { state, effects: [{ type: 'say', text, tone: 'plain' }] }
 }
@@ -281,13 +288,16 @@ function heldAt(session: SessionRecord, { number }: DialogueLine, { held }: Scre
   return held.find((item) => item.session === session.id && item.number === number)?.hold ?? null
 }
 
-function foldToggled(state: SessionState): SessionState {
+function foldToggled(state: SessionState, context: ScreenContext): SessionState {
   const item = state.items[state.position.selected]
-  if (item === undefined || item.line.detail.length === 0 || state.pane === 'tls') return state
-  const folded = foldToggledAt(state, item.line)
-  // From within the detail, folding leads back to its line.
-  const index = folded.items.findIndex(({ line, detail }) => line === item.line && detail === null)
-  return { ...folded, isFollowing: false, position: { ...state.position, selected: Math.max(0, index) } }
+  if (item === undefined || item.fold === 'none' || state.pane === 'tls') return state
+  const toggled = foldToggledAt(state, item.line)
+  const extent = extentOf(toggled, context)
+  // From within what was unfolded, folding leads back to its line; what was unfolded comes into sight below it.
+  const first = toggled.items.findIndex(({ line }) => line === item.line)
+  const last = toggled.items.findLastIndex(({ line }) => line === item.line)
+  const position = selectIndex(selectIndex(state.position, last, extent), first, extent)
+  return { ...toggled, isFollowing: false, position }
 }
 
 function foldToggledAt(state: SessionState, line: DialogueLine): SessionState {
@@ -376,7 +386,7 @@ function placeOf({ items, position }: SessionState, next: readonly DialogueItem[
   if (selected === undefined) return position.selected
   const key = keyOf(selected.line)
   const isSame = (item: DialogueItem | undefined): boolean =>
-    item !== undefined && item.detail === selected.detail && keyOf(item.line) === key
+    item !== undefined && item.part === selected.part && keyOf(item.line) === key
   if (isSame(next[position.selected])) return position.selected
   const found = next.findIndex(isSame)
   return found === -1 ? position.selected : found
@@ -385,7 +395,11 @@ function placeOf({ items, position }: SessionState, next: readonly DialogueItem[
 /** Makes the rows anew, after lines, choice or folding changed. */
 function withItems(state: SessionState): SessionState {
   const shown = state.showsRemarksOnly ? state.lines.filter(isRemark) : state.lines
-  return { ...state, shown, items: dialogueItems(shown, state.unfolded) }
+  return {
+    ...state,
+    shown,
+    items: dialogueItems(shown, (line) => state.unfolded.has(keyOf(line)), state.width),
+  }
 }
 
 function emptyText({ showsRemarksOnly }: SessionState): string {

@@ -4,6 +4,7 @@
  */
 import type { Row, Style } from '../frame.js'
 import { type Column, row, tableRow } from '../spans.js'
+import { enoughFor } from './enough-text.js'
 
 /** One column of a table over items of one type. */
 export interface TableColumn<Id extends string, Item> {
@@ -86,7 +87,7 @@ export function itemRow<Id extends string, Item>(
 ): Row {
   const cells = fitted.map(({ column, width }): Column => {
     const own = style === 'selected' ? style : (column.style(item) ?? style)
-    return { text: column.text(item), width, align: column.align, style: own }
+    return { text: enoughFor(column.text(item), width), width, align: column.align, style: own }
   })
   return [{ text: lead, style }, ...tableRow(cells, style)]
 }

@@ -55,13 +55,13 @@ export function aliceSession(id = 'alice-1', user = 'alice@example.org', at = ST
     .exchange('LIST', '+OK 3 messages', '1 9812\r\n2 188\r\n3 12102\r\n')
     .exchange('RETR 2', '+OK message follows', MESSAGE)
     .exchange('XFOO', '-ERR unknown command')
-    .tell({ type: 'anomaly', side: 'client', number: 6, anomaly: 'wrong-state', octets: null })
+    .tell({ type: 'anomaly', side: 'client', number: 7, anomaly: 'wrong-state', octets: null })
     .command('RETR 3')
     .reply('+OK message follows')
     .tell({
       type: 'held',
       hold: 'h1',
-      number: 7,
+      number: 8,
       kind: 'message',
       breakpoint: 'user == "alice@example.org"',
       releaseAt: NOW + 56_000,
@@ -149,7 +149,7 @@ export function heldSummary(given: Partial<HeldSummary> = {}): HeldSummary {
     hold: 'h1',
     session: 'alice-1',
     kind: 'message',
-    number: 7,
+    number: 8,
     verb: 'RETR',
     shown: 'RETR 3',
     breakpoint: 'user == "alice@example.org"',
