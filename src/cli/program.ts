@@ -6,8 +6,10 @@ import { Command, CommanderError, Help, Option } from 'commander'
 import { nearest } from '../config/problem.js'
 import type { AttachOptions } from './attach.js'
 import { registerCa } from './ca.js'
+import { registerDiff } from './diff.js'
 import type { DumpOptions } from './dump.js'
 import { EXIT_CODES, EXIT_CODES_HELP, type ExitCode } from './exit-codes.js'
+import { registerExport } from './export.js'
 import { describeFailure, exitCodeOf, UsageError } from './failure.js'
 import {
   addConfigOption,
@@ -16,6 +18,8 @@ import {
   type RunOptions,
   type SharedOptions,
 } from './options.js'
+import { registerRead } from './read.js'
+import { registerReplay } from './replay.js'
 import { guardStandardStreams } from './standard-streams.js'
 import { VERSION } from './version.js'
 
@@ -68,6 +72,10 @@ export function createProgram(report: Report): Command {
   addDemo(program, report)
   addConfig(program, report)
   addDoctor(program, report)
+  registerRead(program, report)
+  registerExport(program, report)
+  registerReplay(program, report)
+  registerDiff(program, report)
   registerCa(program)
   return program
 }
