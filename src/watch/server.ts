@@ -101,6 +101,11 @@ export class WatchServer {
     return [...this.#watchers].filter(({ isWatching }) => isWatching).length
   }
 
+  /** Octets that wait for watchers that are slower than what happens; shared ones are counted for each. */
+  get waitingOctets(): number {
+    return [...this.#watchers].reduce((sum, { outlet }) => sum + outlet.waitingOctets, 0)
+  }
+
   /**
    * Opens a Unix socket that its owner alone may use. The directory is the caller's to check.
    *
