@@ -12,7 +12,7 @@ import { UsageError } from './failure.js'
 import { repeat } from './read.js'
 import type { InputOptions, RecordedInput, Survey } from './recorded-input.js'
 import { note } from './standard-streams.js'
-import { VERSION } from './version.js'
+import { PROGRAM } from './version.js'
 
 interface ExportOptions extends InputOptions {
   /** True where no file is named: then it is named after the input. */
@@ -152,8 +152,7 @@ async function pcapngExporter(file: string, found: Survey, options: ExportOption
   const { PcapngExport } = await import('../export/pcapng-export.js')
   const legs: readonly Leg[] = options.leg === 'both' ? ['client', 'server'] : [options.leg]
   const keyLog = options.keylog === undefined ? null : await readKeyLog(options.keylog)
-  const application = `postern ${VERSION}`
-  const pcapng = new PcapngExport({ application, legs, keyLog, interventions: found.interventions })
+  const pcapng = new PcapngExport({ application: PROGRAM, legs, keyLog, interventions: found.interventions })
   const output = await OutputFile.create(file)
   await output.write(pcapng.begin())
   const sessions = new Set<string>()
@@ -225,7 +224,7 @@ async function mboxExporter(file: string, found: Survey, leg: Leg): Promise<Expo
 async function jsonlExporter(file: string): Promise<Exporter> {
   const { recordingHeader, recordingLine } = await import('../trace/recording.js')
   const output = await OutputFile.create(file)
-  await output.write(Buffer.from(recordingHeader(`postern ${VERSION}`, Date.now())))
+  await output.write(Buffer.from(recordingHeader(PROGRAM, Date.now())))
   let events = 0
   return {
     async add(event) {

@@ -7,7 +7,7 @@ import { EXIT_CODES, type ExitCode } from './exit-codes.js'
 import { UsageError } from './failure.js'
 import type { InputOptions, RecordedInput } from './recorded-input.js'
 import { note } from './standard-streams.js'
-import { VERSION } from './version.js'
+import { PROGRAM } from './version.js'
 
 interface ReadOptions extends InputOptions {
   readonly text?: boolean
@@ -57,11 +57,27 @@ export async function read(arguments_: readonly string[], options: ReadOptions):
   return await asUsage(async () => {
     const input = await openInput(arguments_, options)
     try {
+      const wantsLines = options.json === true || options.text === true || input.names.includes('-')
+      if (!wantsLines && (await canShow())) return await show(input)
       return await print(input, options.json === true)
     } finally {
       await input.close()
     }
   })
+}
+
+async function canShow(): Promise<boolean> {
+  const { canShowDashboard } = await import('./dashboard-process.js')
+  return canShowDashboard(process.stdin, process.stdout, process.env)
+}
+
+/** What does not match is there too, behind the filter, which a key takes away. */
+async function show({ reader, filter }: RecordedInput): Promise<ExitCode> {
+  const { runDashboard } = await import('../dashboard/dashboard.js')
+  const { recordingSource } = await import('./recording-source.js')
+  const { stdin: input, stdout: output, env: environment } = process
+  await runDashboard(recordingSource(reader), { input, output, environment, filter })
+  return EXIT_CODES.success
 }
 
 async function print(input: RecordedInput, asJson: boolean): Promise<ExitCode> {
@@ -83,7 +99,7 @@ async function print(input: RecordedInput, asJson: boolean): Promise<ExitCode> {
 
 async function jsonHeader(): Promise<string> {
   const { recordingHeader } = await import('../trace/recording.js')
-  return recordingHeader(`postern ${VERSION}`, Date.now())
+  return recordingHeader(PROGRAM, Date.now())
 }
 
 async function jsonLines(): Promise<(event: TraceEvent) => string> {
