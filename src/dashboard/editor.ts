@@ -63,14 +63,12 @@ function ended(child: ChildProcess, editor: string): Promise<void> {
       reject(new Error(`the editor ${editor} cannot be started: ${error.message}`)),
     )
     child.once('exit', (code, signal) => {
+      const how = signal ?? `exit code ${code}`
       if (code === 0) resolve()
       // What a shell says for a command that is not there.
       else if (code === 127)
         reject(new Error(`there is no editor ${editor}: set EDITOR to one that is installed`))
-      else
-        reject(
-          new Error(`the editor ${editor} ended with ${signal ?? `exit code ${code}`}: nothing was sent`),
-        )
+      else reject(new Error(`nothing was sent: the editor ended with ${how} (${editor})`))
     })
   })
 }

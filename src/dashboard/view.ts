@@ -4,7 +4,7 @@
  */
 import { messagesOf } from '../sessions/messages.js'
 import { FRAME_BINDINGS, TABS } from './bindings.js'
-import { widthOf } from './cells.js'
+import { widthOf, wrapTo } from './cells.js'
 import type { Frame, Row, Size, Span } from './frame.js'
 import { helpStatus, helpView } from './help.js'
 import { keyLabel } from './keys.js'
@@ -46,8 +46,12 @@ export function view(model: Model): Frame {
     filterRow(model, area),
     ...(model.help === null ? screenRows(model, area) : helpView(model, area.columns, area.rows)),
   ]
-  const body = Array.from({ length: rows - 2 }, (_, index) => drawn[index] ?? [])
-  const last = [asked?.row ?? statusRow(model), prompt === null ? keyRow(model) : hintRow(prompt, columns)]
+  const last = [
+    ...(asked === null ? statusRows(model) : [asked.row]),
+    prompt === null ? keyRow(model) : hintRow(prompt, columns),
+  ]
+  // What happened may be longer than a line: then it lies over the end of the screen for a while.
+  const body = Array.from({ length: rows - last.length }, (_, index) => drawn[index] ?? [])
   return {
     rows: [...body, ...last].map((each) => fitRow(each, columns)),
     cursor: asked === null || asked.cursor === null ? null : { column: asked.cursor, row: rows - 2 },
@@ -199,9 +203,17 @@ function paneRows(model: Model, { screen, argument }: Preview, { columns, rows }
 
 // Below.
 
-function statusRow(model: Model): Row {
+/** Rows that a message may take. */
+const STATUS_ROWS = 4
+
+function statusRows(model: Model): readonly Row[] {
   const { note } = model
-  if (note !== null) return row(' ', span(note.text, note.tone))
+  if (note === null) return [heldRow(model)]
+  const lines = wrapTo(note.text, model.size.columns - 2)
+  return lines.slice(0, STATUS_ROWS).map((line) => row(' ', span(line, note.tone)))
+}
+
+function heldRow(model: Model): Row {
   const [first] = [...model.held].sort((a, b) => a.releaseAt - b.releaseAt)
   if (first === undefined) return []
   const ordinal = model.store.get(first.session)?.ordinal

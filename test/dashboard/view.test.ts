@@ -102,6 +102,15 @@ describe('view', () => {
     expect(made.lines()[3]).toBe('> alice@example.org')
   })
 
+  it('shows all of a message that is longer than a line', () => {
+    const made = frame(SMALL)
+    const words = Array.from({ length: 30 }, (_, index) => `word${index}`).join(' ')
+    made.take({ type: 'performed', text: words, tone: 'error' })
+    const lines = made.lines()
+    expect(lines).toHaveLength(24)
+    expect(lines.slice(-5, -1).join('').replaceAll(' ', '')).toBe(words.replaceAll(' ', ''))
+  })
+
   it('always says how to get out and where help is', () => {
     const made = frame({ columns: 60, rows: 15 })
     expect(made.lines().at(-1)).toMatch(/\? help {2}q quit$/)

@@ -36,7 +36,7 @@ export class Emulator {
     const { active } = this.terminal.buffer
     return Array.from(
       { length: this.terminal.rows },
-      (_, row) => active.getLine(row)?.translateToString(true) ?? '',
+      (_, row) => active.getLine(row)?.translateToString(true).trimEnd() ?? '',
     )
   }
 
