@@ -6,6 +6,7 @@ import type { ScreenId } from './screen-module.js'
 import { heldScreen } from './screens/held.js'
 import { heldItemScreen } from './screens/held-item.js'
 import { logScreen } from './screens/log.js'
+import { messageScreen } from './screens/message.js'
 import { messagesScreen } from './screens/messages.js'
 import { rulesScreen } from './screens/rules.js'
 import { sessionScreen } from './screens/session.js'
@@ -18,6 +19,7 @@ export const SCREENS: Screens = new Map<ScreenId, ScreenKind>(
     screenKind(sessionsScreen),
     screenKind(sessionScreen),
     screenKind(messagesScreen),
+    screenKind(messageScreen),
     screenKind(rulesScreen),
     screenKind(heldScreen),
     screenKind(heldItemScreen),
