@@ -4,6 +4,7 @@
  * with an event.
  */
 import type { Attention, TraceContent, TraceEvent } from './event.js'
+import { Pace, type PaceLimits } from './pace.js'
 
 /** Events a watcher may be behind before it misses the oldest. */
 export const FEED_CAPACITY = 4_096
@@ -14,7 +15,10 @@ export const FEED_OCTETS = 8 * 1024 * 1024
 /** What a watcher takes at once. */
 export interface FeedBatch {
   readonly events: readonly TraceEvent[]
-  /** Events lost to this watcher since the batch before: content first, then those older than the ones of this one. */
+  /**
+   * Events lost to this watcher since the batch before: those beyond its pace, then content, then those older than the
+   * ones of this one.
+   */
   readonly dropped: number
 }
 
@@ -26,6 +30,8 @@ export interface SubscriptionOptions {
   readonly octets?: number
   /** Octets of each message (RETR, TOP) to be told as `content`; none. */
   readonly messageOctets?: number
+  /** What may be told a second; everything where nothing is said. */
+  readonly pace?: PaceLimits
 }
 
 /** A watcher's end of the feed. */
@@ -53,7 +59,8 @@ class Watcher implements Subscription {
   readonly #wake: () => void
   readonly #changed: () => void
   readonly #leave: (watcher: Watcher) => void
-  messageOctets: number
+  readonly #pace: Pace | null
+  #messageOctets: number
   #events: TraceEvent[] = []
   #octets = 0
   #dropped = 0
@@ -69,13 +76,37 @@ class Watcher implements Subscription {
   ) {
     this.#capacity = options.capacity ?? FEED_CAPACITY
     this.#maximumOctets = options.octets ?? FEED_OCTETS
-    this.messageOctets = options.messageOctets ?? 0
+    this.#messageOctets = options.messageOctets ?? 0
+    this.#pace = options.pace === undefined ? null : new Pace(options.pace)
     this.#wake = wake
     this.#changed = changed
     this.#leave = leave
   }
 
+  /** Octets of each message that are to be told from now on. */
+  get messageOctets(): number {
+    return this.#pace === null || this.#pace.tellsMail ? this.#messageOctets : 0
+  }
+
   offer(event: TraceEvent): void {
+    if (this.#pace === null) {
+      this.#take(event)
+      return
+    }
+    const told = this.#pace.tellsMail
+    const admitted = this.#pace.admit(event, octetsOf(event))
+    if (admitted.length === 0) this.#lose()
+    for (const one of admitted) this.#take(one)
+    if (this.#pace.tellsMail !== told) this.#changed()
+  }
+
+  /** What is beyond the pace is counted, and the count is told like everything else. */
+  #lose(): void {
+    this.#dropped += 1
+    this.#wakeOnce()
+  }
+
+  #take(event: TraceEvent): void {
     const wanted = isContent(event) && isMessage(event) ? this.#cut(event) : event
     if (wanted === null) return
     const octets = octetsOf(wanted)
@@ -87,6 +118,10 @@ class Watcher implements Subscription {
     }
     this.#events.push(wanted)
     this.#octets += octets
+    this.#wakeOnce()
+  }
+
+  #wakeOnce(): void {
     if (this.#isWoken) return
     this.#isWoken = true
     this.#wake()
@@ -102,7 +137,7 @@ class Watcher implements Subscription {
   }
 
   wantMessages(octets: number): void {
-    this.messageOctets = octets
+    this.#messageOctets = octets
     this.#changed()
   }
 
@@ -118,7 +153,7 @@ class Watcher implements Subscription {
    * @returns the event with as much of its octets as this watcher still wants of the message; null for nothing
    */
   #cut(event: ContentEvent): TraceEvent | null {
-    if (this.messageOctets === 0) return null
+    if (this.#messageOctets === 0) return null
     const { content, session } = event
     let told = this.#told.get(session)
     if (told === undefined || told.number !== content.number || told.source !== content.source) {
@@ -126,7 +161,7 @@ class Watcher implements Subscription {
       told = { number: content.number, source: content.source, octets: 0 }
       this.#told.set(session, told)
     }
-    const rest = this.messageOctets - told.octets
+    const rest = this.#messageOctets - told.octets
     if (rest <= 0) return null
     told.octets += content.wire.length
     if (content.wire.length <= rest) return event

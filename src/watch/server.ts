@@ -9,6 +9,7 @@ import type { TraceEvent } from '../trace/event.js'
 import { encodeEvent } from '../trace/event-coding.js'
 import type { Feed, Subscription } from '../trace/feed.js'
 import { JsonLineReader } from '../trace/json-lines.js'
+import { WATCHING_PACE } from '../trace/pace.js'
 import {
   decodeFromWatcher,
   encodeEvents,
@@ -264,7 +265,10 @@ export class WatchServer {
     }
     const { feed, log } = this.#host
     if (this.#subscription === null) this.#logPosition = log.position
-    this.#subscription ??= feed.subscribe(() => this.#schedule(), { octets: TOLD_OCTETS })
+    this.#subscription ??= feed.subscribe(() => this.#schedule(), {
+      octets: TOLD_OCTETS,
+      pace: WATCHING_PACE,
+    })
     this.#subscription.wantMessages(Math.max(...wishes.map(({ messageOctets }) => messageOctets)))
     log.onLine = wishes.some(({ log: wantsLog }) => wantsLog) ? () => this.#schedule() : null
     this.#sampler ??= this.#host.sampleFacts()

@@ -1,0 +1,104 @@
+/**
+ * How much a watcher is told a second: enough for eyes, and no more than a busy proxy can spare. Owns the budget and
+ * which sessions are left out whole while it is exceeded; sessions in which something goes wrong are told all the same.
+ * Its clock is that of the events.
+ */
+import type { TraceContent, TraceEvent } from './event.js'
+
+/** What may be told a second, on average. */
+export interface PaceLimits {
+  readonly events: number
+  /** Octets of mail. */
+  readonly octets: number
+}
+
+/**
+ * For people: a session has some twenty events, so a hundred sessions a second are told whole. Telling everything at
+ * 20,000 events a second would cost a fifth of what the sessions cost themselves; mail is dearer still.
+ */
+export const WATCHING_PACE: PaceLimits = { events: 2_000, octets: 2 * 1024 * 1024 }
+
+/** So much more than its second's share a watcher may be told at once. */
+const BURST_SECONDS = 2
+/** Trouble may use up as much again. */
+const TROUBLE_SECONDS = 2
+/** Sessions left out that are remembered; past it, trouble in the oldest of them is not told. */
+const REMEMBERED_SESSIONS = 10_000
+
+const TROUBLE: ReadonlySet<TraceContent['type']> = new Set(['failure', 'login-refused', 'held', 'not-held'])
+
+/** One watcher's pace. */
+export class Pace {
+  readonly #limits: PaceLimits
+  /** What may be told now; less than nothing where trouble went beyond it. */
+  #events: number
+  #octets: number
+  #at: number | null = null
+  #tellsMail = true
+  /** Sessions that are left out, each with its opening. */
+  readonly #leftOut = new Map<string, TraceEvent>()
+
+  constructor(limits: PaceLimits) {
+    this.#limits = limits
+    this.#events = limits.events * BURST_SECONDS
+    this.#octets = limits.octets * BURST_SECONDS
+  }
+
+  /** Whether messages that begin now are told. */
+  get tellsMail(): boolean {
+    return this.#tellsMail
+  }
+
+  /**
+   * Decides about an event.
+   *
+   * @param octets of `wire` in it
+   * @returns what is told: nothing, the event, or the opening of its session and the event
+   */
+  admit(event: TraceEvent, octets: number): readonly TraceEvent[] {
+    this.#passTime(event.at)
+    const told = this.#decide(event)
+    this.#events -= told.length
+    if (told.length > 0 && octets > 0) {
+      this.#octets -= octets
+      if (this.#octets <= 0) this.#tellsMail = false
+    }
+    return told
+  }
+
+  #decide(event: TraceEvent): readonly TraceEvent[] {
+    const { type } = event.content
+    if (type === 'session-opened') {
+      if (this.#events > 0) return [event]
+      this.#leaveOut(event)
+      return []
+    }
+    const opening = this.#leftOut.get(event.session)
+    if (opening === undefined) return [event]
+    if (type === 'session-closed') this.#leftOut.delete(event.session)
+    if (!TROUBLE.has(type) || this.#events < -this.#limits.events * TROUBLE_SECONDS) return []
+    this.#leftOut.delete(event.session)
+    return [opening, event]
+  }
+
+  #leaveOut(opening: TraceEvent): void {
+    if (this.#leftOut.size >= REMEMBERED_SESSIONS) {
+      for (const oldest of this.#leftOut.keys()) {
+        this.#leftOut.delete(oldest)
+        break
+      }
+    }
+    this.#leftOut.set(opening.session, opening)
+  }
+
+  #passTime(at: number): void {
+    const seconds = Math.max(0, at - (this.#at ?? at)) / 1000
+    this.#at = Math.max(at, this.#at ?? at)
+    if (seconds === 0) return
+    const { events, octets } = this.#limits
+    this.#events = Math.min(events * BURST_SECONDS, this.#events + events * seconds)
+    this.#octets = Math.min(octets * BURST_SECONDS, this.#octets + octets * seconds)
+    // Not at the first octet that is left again, or mail would come and go with each message.
+    if (this.#octets >= octets) this.#tellsMail = true
+  }
+}
