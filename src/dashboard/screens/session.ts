@@ -63,8 +63,8 @@ export interface SessionState {
 
 /** Under so many rows the facts give way to the dialogue. */
 const SHORT_ROWS = 12
-/** The facts may be so much of the screen, unfolded login included; the rest of them is cut. */
-const FACTS_SHARE = 0.6
+/** So many rows stay for the dialogue and its head, however much is to be said of the login. */
+const DIALOGUE_ROWS = 5
 
 const bindings: readonly Binding<SessionState>[] = [
   {
@@ -377,7 +377,7 @@ function factsOf({ session, isLoginUnfolded }: SessionState, { size, now }: Scre
   const login = explainLogin(session)
   const isShort = size.rows < SHORT_ROWS
   const rows = factRows(session, login, { width: size.columns, now, isShort, isLoginUnfolded })
-  return rows.slice(0, Math.max(2, Math.floor(size.rows * FACTS_SHARE)))
+  return rows.slice(0, Math.max(2, size.rows - DIALOGUE_ROWS))
 }
 
 /** Where the selected row is after lines were added, some of them between others. */

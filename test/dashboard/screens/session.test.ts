@@ -286,7 +286,8 @@ describe('hostile text', () => {
   function session(field: string): SessionStore {
     const store = storeOf()
     for (const event of withField(template, field)) store.add(event)
-    const subject = Buffer.from(field).toString('base64')
+    // A longer encoded-word is left as it is.
+    const subject = Buffer.from(field.slice(0, 40)).toString('base64')
     const message = new Script('h', START + 1_000)
     message.number = 20
     message.command('RETR 1').reply('+OK').piece(`Subject: =?utf-8?B?${subject}?=\r\n\r\n`).end(100)
