@@ -69,7 +69,7 @@ export class Pace {
   #decide(event: TraceEvent): readonly TraceEvent[] {
     const { type } = event.content
     if (type === 'session-opened') {
-      if (this.#events > 0) return [event]
+      if (this.#events >= 1) return [event]
       this.#leaveOut(event)
       return []
     }
