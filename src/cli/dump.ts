@@ -2,6 +2,7 @@
  * `postern dump`: like `postern run`, with a line of text for each command and reply instead of the log.
  */
 import { type Filter, parseFilter } from '../expression/filter.js'
+import { messageOctetsFor } from '../proxy/recording-filter.js'
 import { fieldsOfEvent, visibleTextOfEvent } from '../sessions/fields.js'
 import { SessionStore } from '../sessions/store.js'
 import type { TraceEvent } from '../trace/event.js'
@@ -21,9 +22,6 @@ export interface DumpOptions extends RunOptions {
 
 /** What is remembered of sessions for the sake of a filter. */
 const BUDGET = { sessions: 2_000, octets: 16 * 1024 * 1024 }
-
-/** Octets of each message that a filter about messages may look at: headers, and the names of most attachments. */
-const FILTERED_MESSAGE_OCTETS = 262_144
 
 /**
  * Prints what passes until a signal ends it. The log goes to stderr and only from warnings up, so that stdout has
@@ -49,7 +47,7 @@ export async function dump(filter: string | undefined, options: DumpOptions): Pr
 export function printEvents(feed: Feed, stream: LogStream, filter: Filter | null = null): void {
   const destination = boundedDestination(stream)
   const isWanted = filter === null ? () => true : matcher(filter)
-  const messageOctets = filter === null ? 0 : FILTERED_MESSAGE_OCTETS
+  const messageOctets = filter === null ? 0 : messageOctetsFor(filter)
   const subscription = feed.subscribe(() => setImmediate(print), { messageOctets })
   const print = (): void => {
     const { events, dropped } = subscription.take()
@@ -71,6 +69,8 @@ function matcher(filter: Filter): (event: TraceEvent) => boolean {
   return (event) => {
     store.add(event)
     const record = store.get(event.session)
-    return record !== null && filter.matches(fieldsOfEvent(record, event), () => visibleTextOfEvent(event))
+    if (record === null) return false
+    const fields = fieldsOfEvent(record, event, filter.fields)
+    return filter.matches(fields, () => visibleTextOfEvent(event, record))
   }
 }

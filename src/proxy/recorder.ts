@@ -7,9 +7,10 @@ import { lstat, open, rename, rm } from 'node:fs/promises'
 import type { Logger } from 'pino'
 import type { WriteSettings } from '../config/settings.js'
 import { type Filter, parseFilter } from '../expression/filter.js'
+import type { TraceEvent } from '../trace/event.js'
 import type { Feed, Subscription } from '../trace/feed.js'
 import { droppedLine, RECORDING_START, recordingHeader, recordingLine } from '../trace/recording.js'
-import { RecordingFilter } from './recording-filter.js'
+import { messageOctetsFor, RecordingFilter } from './recording-filter.js'
 
 /** A recording being written. */
 export class Recorder {
@@ -38,7 +39,9 @@ export class Recorder {
     this.#stream = stream
     const filter: Filter | null = settings.filter === null ? null : parseFilter(settings.filter)
     this.#filter = filter === null ? null : new RecordingFilter(filter)
-    this.#subscription = feed.subscribe(() => this.#schedule(), { messageOctets: settings.messageOctets })
+    this.#subscription = feed.subscribe(() => this.#schedule(), {
+      messageOctets: Math.max(settings.messageOctets, filter === null ? 0 : messageOctetsFor(filter)),
+    })
     this.#use(stream)
   }
 
@@ -98,11 +101,17 @@ export class Recorder {
       else {
         const chosen = this.#filter.choose(event)
         if (chosen.dropped > 0) lines += droppedLine(chosen.dropped)
-        lines += chosen.events.map(recordingLine).join('')
+        for (const each of chosen.events) if (this.#isWanted(each)) lines += recordingLine(each)
       }
     }
     if (lines !== '') this.#put(lines)
     if (this.#octets >= this.#settings.maxOctets) this.#full()
+  }
+
+  /** A filter may have to look into mail that nobody wants recorded. */
+  #isWanted({ content }: TraceEvent): boolean {
+    const isMail = content.type === 'content' && (content.verb === 'RETR' || content.verb === 'TOP')
+    return !isMail || this.#settings.messageOctets > 0
   }
 
   #put(lines: string): void {

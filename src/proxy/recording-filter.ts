@@ -16,6 +16,16 @@ export interface Chosen {
   readonly dropped: number
 }
 
+/** Octets of each message that a filter about mail looks at: the header section, and more than most of the rest. */
+export const FILTERED_MESSAGE_OCTETS = 262_144
+
+const FIELDS_OF_MAIL = ['subject', 'from', 'to', 'date', 'header', 'attachments'] as const
+
+/** Octets of each message that a filter has to see. */
+export function messageOctetsFor({ fields }: Filter): number {
+  return FIELDS_OF_MAIL.some((name) => fields.has(name)) ? FILTERED_MESSAGE_OCTETS : 0
+}
+
 const NONE: Chosen = { events: [], dropped: 0 }
 
 /** Chooses sessions by a filter. */
@@ -39,8 +49,8 @@ export class RecordingFilter {
     this.#store.add(event)
     const record = this.#store.get(session)
     if (record === null) return NONE
-    const fields = fieldsOfEvent(record, event)
-    if (!this.#filter.matches(fields, () => visibleTextOfEvent(event))) return NONE
+    const fields = fieldsOfEvent(record, event, this.#filter.fields)
+    if (!this.#filter.matches(fields, () => visibleTextOfEvent(event, record))) return NONE
     if (content.type !== 'session-closed') this.#chosen.add(session)
     return { events: [...record.events], dropped: record.missedEvents }
   }

@@ -188,6 +188,46 @@ describe('a recording with a filter', () => {
   })
 })
 
+describe('a recording with a filter about mail', () => {
+  it('looks into messages without recording them', async () => {
+    const feed = new Feed()
+    const filter = 'subject.contains("invoice")'
+    const recorder = await Recorder.start(writing({ filter }), 'postern', feed, keptLog().log)
+    expect(feed.attention.messageOctets).toBeGreaterThan(0)
+    for (const [session, subject] of [
+      ['kept', 'invoice 7'],
+      ['other', 'hello'],
+    ] as const) {
+      const message = Buffer.from(`Subject: ${subject}\r\n\r\nbody\r\n`)
+      const part = { number: 1, verb: 'RETR' } as const
+      feed.publish(opened(session))
+      feed.publish(command(session, 'RETR 1'))
+      feed.publish({
+        at: 2,
+        session,
+        content: {
+          ...part,
+          type: 'reply',
+          source: 'server',
+          indicator: '+OK',
+          responseCode: null,
+          text: '',
+          afterMs: 1,
+          wire: null,
+        },
+      })
+      feed.publish({ at: 2, session, content: { ...part, type: 'content', source: 'server', wire: message } })
+      const end = { ...part, type: 'content-end', octets: message.length, afterMs: 1 } as const
+      feed.publish({ at: 2, session, content: end })
+      feed.publish(closed(session))
+    }
+    await recorder.stop()
+    const [, ...lines] = linesOf(file)
+    expect(lines.map((line) => Object(line).session)).toEqual(Array(5).fill('kept'))
+    expect(readFileSync(file, 'utf8')).not.toContain('"content"')
+  })
+})
+
 describe('a recording with a bound', () => {
   async function fill(settings: Partial<WriteSettings>, events: number) {
     const feed = new Feed()
