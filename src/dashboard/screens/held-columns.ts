@@ -63,7 +63,11 @@ export const BREAKPOINT_COLUMNS: readonly TableColumn<
   },
   { ...column('filter', 'HOLDS WHERE', 20, 200, 0), text: ({ breakpoint }) => breakpoint.filter },
   { ...column('kinds', 'WHAT', 21, 21, 2), text: ({ breakpoint }) => breakpoint.kinds.join(' ') },
-  { ...column('time', 'FOR', 4, 4, 1), align: 'right', text: ({ breakpoint }) => ageText(breakpoint.holdMs) },
+  {
+    ...column('time', 'FOR', 4, 4, 1),
+    align: 'right',
+    text: ({ breakpoint }) => `${Math.round(breakpoint.holdMs / 1_000)}s`,
+  },
   {
     ...column('hits', 'HITS', 4, 4, 0),
     align: 'right',

@@ -3,6 +3,7 @@
  * keys go to the one that `b` chose. Decides nothing itself; `held-actions.ts` says what can be decided.
  */
 import type { Breakpoint, HeldSummary } from '../../watch/protocol.js'
+import { wrapTo } from '../cells.js'
 import type { Row } from '../frame.js'
 import type { Binding, ScreenContext, ScreenEffect, ScreenModule, Step } from '../screen-module.js'
 import { cutRow, highlightRow, row, span, titleRow } from '../spans.js'
@@ -140,9 +141,11 @@ function itemRows(state: HeldState, context: ScreenContext, rows: number): reado
   const shown = inOrder(held).slice(top, top + rows)
   const built = shown.map((item, index) => {
     const isSelected = state.focus === 'items' && top + index === selected
-    const lead = top + index === selected ? '>' : ' '
     const at = { item, session: store.get(item.session), now }
-    return highlightRow(itemRow(fitted, at, lead, isSelected ? 'selected' : 'plain'), search)
+    return highlightRow(
+      itemRow(fitted, at, isSelected ? '>' : ' ', isSelected ? 'selected' : 'plain'),
+      search,
+    )
   })
   return filled([headerRow(fitted, ' ', () => ''), ...built], rows + 1)
 }
@@ -161,14 +164,16 @@ function breakpointRows(state: HeldState, context: ScreenContext, rows: number):
   return [headerRow(fitted, ' ', () => ''), ...built]
 }
 
-function nothingHeld({ source, breakpoints }: ScreenContext): readonly Row[] {
-  if (source === 'recording')
+function nothingHeld({ source, breakpoints, size }: ScreenContext): readonly Row[] {
+  if (source === 'recording') {
     return [[], row(span(' This is a recording: nothing passes that could be held.'))]
+  }
   const isCatching = breakpoints.some(({ isOn }) => isOn)
   const next = isCatching
-    ? ' What the breakpoints below catch waits here for you, and its client is kept alive.'
-    : ' i sets a breakpoint: what it catches waits here for you to release, edit, answer or drop.'
-  return [[], row(span(' Nothing is held.')), [], row(span(next))]
+    ? 'What the breakpoints below catch waits here for you, and its client is kept alive.'
+    : 'i sets a breakpoint: what it catches waits here for you to release, edit, answer or drop.'
+  const lines = wrapTo(next, Math.max(8, size.columns - 2))
+  return [[], row(span(' Nothing is held.')), [], ...lines.map((line) => row(span(` ${line}`)))]
 }
 
 function enter(state: HeldState, context: ScreenContext): readonly ScreenEffect[] {

@@ -145,7 +145,8 @@ const bindings: readonly Binding<SessionsState>[] = [
 export const sessionsScreen: ScreenModule<SessionsState> = {
   id: 'sessions',
   title: 'Sessions',
-  open: () => START,
+  // A recording has no newest session to wait for: it is read from its beginning.
+  open: (_, { source }) => ({ ...START, isFollowing: source === 'live' }),
   bindings,
   settle,
   view,

@@ -103,6 +103,11 @@ describe('the selection', () => {
     expect(press(context, moved, 'S-f').selected?.id).toBe('d')
   })
 
+  it('begins at the first session of a recording', () => {
+    const recording = scene({ source: 'recording' })
+    expect(settled(recording, sessionsScreen.open(NO_ARGUMENT, recording)).selected?.id).toBe('bob-1')
+  })
+
   it('stays on its session and its line of the screen while older ones are dropped', () => {
     const store = new SessionStore({ sessions: 100, octets: 1 << 26 })
     const context = scene({ store })
