@@ -258,7 +258,7 @@ export type TraceContent =
  * they run, as watchers come and go.
  */
 export interface Attention {
-  /** Anybody takes events at all: `wire` and `certificate` are filled in, content of listings is told. */
+  /** Somebody wants more than plain events: `wire` and `certificate` are filled in, content of listings is told. */
   readonly isWatched: boolean
   /** Octets of each message (RETR, TOP) that are told as `content`; 0 for none. */
   readonly messageOctets: number

@@ -88,16 +88,21 @@ class Watcher implements Subscription {
     return this.#pace === null || this.#pace.tellsMail ? this.#messageOctets : 0
   }
 
+  /** Whether octets, listings and certificates are wanted now. */
+  get wantsDetail(): boolean {
+    return this.#pace?.tellsDetail ?? true
+  }
+
   offer(event: TraceEvent): void {
     if (this.#pace === null) {
       this.#take(event)
       return
     }
-    const told = this.#pace.tellsMail
+    const { tellsMail, tellsDetail } = this.#pace
     const admitted = this.#pace.admit(event, octetsOf(event))
     if (admitted.length === 0) this.#lose()
     for (const one of admitted) this.#take(one)
-    if (this.#pace.tellsMail !== told) this.#changed()
+    if (this.#pace.tellsMail !== tellsMail || this.#pace.tellsDetail !== tellsDetail) this.#changed()
   }
 
   /** What is beyond the pace is counted, and the count is told like everything else. */
@@ -193,7 +198,7 @@ export class Feed {
 
   /** Whether anybody watches; with nobody, publishing costs nothing. */
   get isWatched(): boolean {
-    return this.#attention.isWatched
+    return this.#watchers.size > 0
   }
 
   /** What the watchers together ask of sessions: always the same object, which changes as they come and go. */
@@ -222,11 +227,9 @@ export class Feed {
   }
 
   #attend(): void {
-    this.#attention.isWatched = this.#watchers.size > 0
-    this.#attention.messageOctets = Math.max(
-      0,
-      ...[...this.#watchers].map(({ messageOctets }) => messageOctets),
-    )
+    const watchers = [...this.#watchers]
+    this.#attention.isWatched = watchers.some(({ wantsDetail }) => wantsDetail)
+    this.#attention.messageOctets = Math.max(0, ...watchers.map(({ messageOctets }) => messageOctets))
   }
 }
 

@@ -35,6 +35,7 @@ export class Pace {
   #octets: number
   #at: number | null = null
   #tellsMail = true
+  #tellsDetail = true
   /** Sessions that are left out, each with its opening. */
   readonly #leftOut = new Map<string, TraceEvent>()
 
@@ -49,6 +50,11 @@ export class Pace {
     return this.#tellsMail
   }
 
+  /** Whether octets, listings and certificates are worth the cost of gathering them. */
+  get tellsDetail(): boolean {
+    return this.#tellsDetail
+  }
+
   /**
    * Decides about an event.
    *
@@ -59,6 +65,7 @@ export class Pace {
     this.#passTime(event.at)
     const told = this.#decide(event)
     this.#events -= told.length
+    if (this.#events < 1) this.#tellsDetail = false
     if (told.length > 0 && octets > 0) {
       this.#octets -= octets
       if (this.#octets <= 0) this.#tellsMail = false
@@ -98,7 +105,8 @@ export class Pace {
     const { events, octets } = this.#limits
     this.#events = Math.min(events * BURST_SECONDS, this.#events + events * seconds)
     this.#octets = Math.min(octets * BURST_SECONDS, this.#octets + octets * seconds)
-    // Not at the first octet that is left again, or mail would come and go with each message.
+    // Not at the first event or octet that is left again, or detail would come and go with each session.
+    if (this.#events >= events / 2) this.#tellsDetail = true
     if (this.#octets >= octets) this.#tellsMail = true
   }
 }

@@ -45,6 +45,16 @@ describe("a watcher's pace", () => {
     expect(pace.admit(event('session-closed', 'a', 0), 0)).toHaveLength(1)
   })
 
+  it('asks for no detail while nothing more is told, and again when half a second is there', () => {
+    const pace = new Pace(LIMITS)
+    spend(pace, BURST, 0)
+    expect(pace.tellsDetail).toBe(false)
+    pace.admit(event('session-opened', 'a', 499), 0)
+    expect(pace.tellsDetail).toBe(false)
+    pace.admit(event('session-closed', 'z', 700), 0)
+    expect(pace.tellsDetail).toBe(true)
+  })
+
   it('has a bound for trouble too', () => {
     const pace = new Pace(LIMITS)
     spend(pace, BURST, 0)
