@@ -436,7 +436,7 @@ export class Relay {
       this.#narrator.anomaly('client', 'wrong-state', number, null)
     exchange.isSent = true
     this.#inFlight += 1
-    if (exchange.origin === 'client') this.#session.commandGiven(command)
+    this.#session.commandGiven(command)
     if (command.verb === 'QUIT') this.#deadlines.waits(this.#now)
     this.#write('server', wire)
   }
@@ -882,7 +882,6 @@ export class Relay {
 
   /** A held item goes on, as it is or replaced; and what waited behind it. */
   #goOn(exchange: Exchange, verdict: Verdict, instead: PersonReply | PersonCommand | null): void {
-    if (exchange.hold === null) return
     this.#holds.end(exchange, verdict, this.#now)
     this.#deadlines.active(this.#now)
     const { arrived } = exchange

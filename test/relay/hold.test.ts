@@ -352,6 +352,19 @@ describe('a held reply', () => {
     )
   })
 
+  test('of a server that has left is followed by no further command to it', () => {
+    const interceptor = new TestBreakpoint(['reply'], isVerb('STAT'))
+    const it = Conversation.loggedIn({ interceptor }, [])
+    it.client('STAT\r\nDELE 1\r\n')
+    it.server('+OK 1 5\r\n')
+    it.feed({ type: 'end', side: 'server' })
+    decide(it, 'release')
+    expect(it.takeToServer()).toBe('STAT\r\n')
+    expect(it.takeToClient()).toBe(
+      '+OK 1 5\r\n-ERR [SYS/TEMP] server closed the connection before it answered DELE\r\n',
+    )
+  })
+
   test('goes on when postern ends, whose drain waits for nobody', () => {
     const it = replies('STAT')
     it.client('STAT\r\n')

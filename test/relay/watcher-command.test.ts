@@ -170,6 +170,14 @@ describe("a watcher's command", () => {
     expect(it.takeToClient()).toBe('late\r\n')
   })
 
+  test('keeps a status line over the limit from the client, and the session ends', () => {
+    const it = Conversation.loggedIn({ ...WATCHED, limits: { statusLineOctets: 30 } })
+    send(it, 'NOOP')
+    it.server(`+OK ${'x'.repeat(30)}\r\n`)
+    expect(it.takeToClient()).toBe('')
+    expect(it.actions().slice(-2)).toEqual(['destroy client', 'destroy server'])
+  })
+
   test('is owed to nobody when the server or the client leaves', () => {
     const server = Conversation.loggedIn(WATCHED)
     send(server, 'RETR 1')
