@@ -63,7 +63,7 @@ export function registerExport(program: Command, report: (code: ExitCode) => voi
  * Writes what was asked for, all in one go over the input.
  *
  * @returns 0 where a session was exported, 1 where none matched
- * @throws UsageError for files, filters and combinations of options that cannot be meant
+ * @throws UsageError for files and combinations of options that cannot be meant, FilterMistake for the filter
  */
 export async function exportSessions(arguments_: readonly string[], given: ExportOptions): Promise<ExitCode> {
   const { files, options } = withInput(arguments_, given)
@@ -309,5 +309,5 @@ Examples:
 In the pcapng file each leg of a session is a conversation with port 110, without TLS, credentials
 redacted; what was not recorded is missing there as in a capture that lost it.
 
-Exit status: 0 where a session was exported, 1 where none matched, 2 for a mistake in files, filter or
-options.`
+Exit status: 0 where a session was exported, 1 where none matched, 2 for a mistake in files or options,
+3 for a filter that cannot be understood.`

@@ -49,7 +49,7 @@ export function repeat(value: string, before: readonly string[] = []): readonly 
  * Prints what the files hold.
  *
  * @returns 0 where a session was shown, 1 where none matched
- * @throws UsageError for files that cannot be read and filters that cannot be understood
+ * @throws UsageError for files that cannot be read, FilterMistake for a filter that cannot be understood
  */
 export async function read(arguments_: readonly string[], options: ReadOptions): Promise<ExitCode> {
   if (options.text === true && options.json === true) throw new UsageError('choose one of --text and --json')
@@ -138,4 +138,5 @@ Examples:
 A filter is an expression over fields (user, client, server, errors, command, size, subject, ...) or
 plain words, which are searched. Credentials are left out, in captures too.
 
-Exit status: 0 where a session was shown, 1 where none matched, 2 for a mistake in files or filter.`
+Exit status: 0 where a session was shown, 1 where none matched, 2 for a file that cannot be read, 3 for
+a filter that cannot be understood.`

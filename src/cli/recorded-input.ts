@@ -101,6 +101,10 @@ export async function survey({ reader, filter }: RecordedInput): Promise<Survey>
   }
   if (filter === null) return { chosen: null, interventions, hasSessions }
   for (const { id, closedAt } of [...store.sessions]) if (closedAt === null) choose(id)
+  if (store.droppedEvents > 0)
+    note(
+      `postern: ${store.droppedEvents} events of very large sessions were beyond what the filter could look at`,
+    )
   return { chosen, interventions, hasSessions }
 
   function choose(id: string): void {

@@ -8,39 +8,41 @@ import type { TraceEvent } from '../trace/event.js'
 /** One leg of a session. */
 export type Leg = 'client' | 'server'
 
-interface Numbers {
-  /** Commands of a watcher: no part of the client's leg, nor are their replies. */
-  readonly watchers: Set<number>
-  /** Commands that went to the server in another form. */
-  readonly replaced: Set<number>
-  /** Commands whose status line came from postern, with or without one of the server. */
-  readonly answered: Set<number>
-  /** Among these, those that the server answered too. */
-  readonly answeredTwice: Set<number>
-  /** Commands with content from postern. */
-  readonly contents: Set<number>
-  /** Number of the last reply of the server. */
-  lastOfServer: number
-}
+/** A command of a watcher: no part of the client's leg, nor is its reply. */
+const OF_WATCHER = 1
+/** It went to the server in another form. */
+const REPLACED = 2
+/** Its status line came from postern, with or without one of the server. */
+const ANSWERED = 4
+/** The server answered it too. */
+const ANSWERED_TWICE = 8
+/** Content came from postern. */
+const CONTENT = 16
 
 /** What a first pass found out, by session. */
 export class Interventions {
-  readonly #sessions = new Map<string, Numbers>()
+  /** By session, and there by number of the command; most sessions have one or none that is special. */
+  readonly #special = new Map<string, Map<number, number>>()
+  /** Number of the server's last reply, of sessions that have not ended. */
+  readonly #lastOfServer = new Map<string, number>()
 
   /** Takes one event of the first pass. */
   note({ session, content }: TraceEvent): void {
     switch (content.type) {
       case 'command':
-        if (content.origin === 'watcher') this.#of(session).watchers.add(content.number)
+        if (content.origin === 'watcher') this.#mark(session, content.number, OF_WATCHER)
         return
       case 'command-replaced':
-        this.#of(session).replaced.add(content.number)
+        this.#mark(session, content.number, REPLACED)
         return
       case 'reply':
         this.#noteReply(session, content.source, content.number)
         return
       case 'content':
-        if (content.source === 'postern') this.#of(session).contents.add(content.number)
+        if (content.source === 'postern') this.#mark(session, content.number, CONTENT)
+        return
+      case 'session-closed':
+        this.#lastOfServer.delete(session)
         return
       default:
         return
@@ -49,63 +51,45 @@ export class Interventions {
 
   /** Whether a command of the client (not its replacement) crossed the leg. */
   carriesCommand(session: string, leg: Leg, number: number): boolean {
-    const numbers = this.#sessions.get(session)
-    if (numbers === undefined) return true
-    if (leg === 'client') return !numbers.watchers.has(number)
-    if (numbers.replaced.has(number)) return false
-    return !numbers.answered.has(number) || numbers.answeredTwice.has(number)
+    if (leg === 'client') return !this.#is(session, number, OF_WATCHER)
+    if (this.#is(session, number, REPLACED)) return false
+    return !this.#is(session, number, ANSWERED) || this.#is(session, number, ANSWERED_TWICE)
   }
 
   /** Whether a status line from there crossed the leg. */
   carriesReply(session: string, leg: Leg, number: number, source: 'server' | 'postern'): boolean {
     if (leg === 'server') return source === 'server'
-    const numbers = this.#sessions.get(session)
-    if (numbers === undefined) return true
-    if (numbers.watchers.has(number)) return false
-    return source === 'postern' || !numbers.answered.has(number)
+    if (this.#is(session, number, OF_WATCHER)) return false
+    return source === 'postern' || !this.#is(session, number, ANSWERED)
   }
 
   /** Whether content from there crossed the leg. */
   carriesContent(session: string, leg: Leg, number: number, source: 'server' | 'postern'): boolean {
     if (leg === 'server') return source === 'server'
-    const numbers = this.#sessions.get(session)
-    if (numbers === undefined) return true
-    if (numbers.watchers.has(number)) return false
-    return source === 'postern' || !replaces(numbers, number)
+    if (this.#is(session, number, OF_WATCHER)) return false
+    return source === 'postern' || !this.replacesContent(session, number)
   }
 
   /** Whether the client got something else than the content of the server: other content, or none at all. */
   replacesContent(session: string, number: number): boolean {
-    const numbers = this.#sessions.get(session)
-    return numbers !== undefined && replaces(numbers, number)
+    return this.#is(session, number, ANSWERED | CONTENT)
   }
 
   #noteReply(session: string, source: 'server' | 'postern', number: number): void {
-    const numbers = this.#of(session)
-    if (source === 'server') {
-      numbers.lastOfServer = number
-      return
+    if (source === 'server') this.#lastOfServer.set(session, number)
+    else {
+      const isSecond = this.#lastOfServer.get(session) === number
+      this.#mark(session, number, isSecond ? ANSWERED | ANSWERED_TWICE : ANSWERED)
     }
-    numbers.answered.add(number)
-    if (numbers.lastOfServer === number) numbers.answeredTwice.add(number)
   }
 
-  #of(session: string): Numbers {
-    const known = this.#sessions.get(session)
-    if (known !== undefined) return known
-    const numbers = {
-      watchers: new Set<number>(),
-      replaced: new Set<number>(),
-      answered: new Set<number>(),
-      answeredTwice: new Set<number>(),
-      contents: new Set<number>(),
-      lastOfServer: -1,
-    }
-    this.#sessions.set(session, numbers)
-    return numbers
+  #is(session: string, number: number, marks: number): boolean {
+    return ((this.#special.get(session)?.get(number) ?? 0) & marks) !== 0
   }
-}
 
-function replaces({ answered, contents }: Numbers, number: number): boolean {
-  return answered.has(number) || contents.has(number)
+  #mark(session: string, number: number, mark: number): void {
+    const marks = this.#special.get(session) ?? new Map<number, number>()
+    marks.set(number, (marks.get(number) ?? 0) | mark)
+    this.#special.set(session, marks)
+  }
 }

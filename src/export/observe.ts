@@ -38,7 +38,9 @@ interface Connection {
 }
 
 /** Connections that are followed at one time; beyond them the oldest is given up. */
-const MOST_CONNECTIONS = 10_000
+const MOST_CONNECTIONS = 4_096
+/** Octets that wait for lost or late ones before them, over all connections. */
+const MOST_HELD_OCTETS = 67_108_864
 
 /** Follows the connections of one capture. */
 export class CaptureObserver {
@@ -48,6 +50,7 @@ export class CaptureObserver {
   #ordinal = 0
   #fragments = 0
   #givenUp = 0
+  #heldOctets = 0
   readonly #unknownLinks = new Set<number>()
 
   constructor(options: ObserveOptions) {
@@ -172,12 +175,23 @@ export class CaptureObserver {
       connection.hasConnected = true
       observer.connected(segment.at)
     }
-    this.#read(connection, side, connection.halves[side].take(segment), segment.at)
+    this.#read(connection, side, this.#take(connection.halves[side], segment), segment.at)
     if (segment.isReset) {
       this.#markGaps(connection)
       observer.reset(side, segment.at)
-      this.#connections.delete(key)
-    } else if (connection.ended.size === 2) this.#connections.delete(key)
+      this.#drop(key, connection)
+    } else if (connection.ended.size === 2) this.#drop(key, connection)
+  }
+
+  #take(half: TcpHalf, segment: TcpSegment): HalfStep {
+    const before = half.heldOctets
+    // A copy: the payload is a slice of a large piece of the file, which must not stay for a line that waits.
+    const step = half.take({ ...segment, payload: Buffer.from(segment.payload) })
+    this.#heldOctets += half.heldOctets - before
+    if (half.heldOctets === 0 || this.#heldOctets <= MOST_HELD_OCTETS) return step
+    this.#heldOctets -= half.heldOctets
+    half.giveUp()
+    return { ...step, isLost: true }
   }
 
   #read(connection: Connection, side: Side, step: HalfStep, at: number): void {
@@ -191,6 +205,11 @@ export class CaptureObserver {
 
   #forget(key: string, connection: Connection): void {
     this.#markGaps(connection)
+    this.#drop(key, connection)
+  }
+
+  #drop(key: string, { halves }: Connection): void {
+    this.#heldOctets -= halves.client.heldOctets + halves.server.heldOctets
     this.#connections.delete(key)
   }
 

@@ -42,6 +42,18 @@ export class TcpHalf {
   #isLost = false
   #octets = 0
 
+  /** Octets that wait for others before them. */
+  get heldOctets(): number {
+    return this.#heldOctets
+  }
+
+  /** Gives up waiting: what is missing is lost, and so is everything behind it. */
+  giveUp(): void {
+    this.#isLost = true
+    this.#held = []
+    this.#heldOctets = 0
+  }
+
   /** Octets read in order so far. */
   get octets(): number {
     return this.#octets
@@ -62,8 +74,8 @@ export class TcpHalf {
     if (isFin) this.#finAt = add(sequence, payload.length + cutOctets)
     const pieces: Buffer[] = []
     if (payload.length > 0 || cutOctets > 0) this.#offer({ sequence, payload, isCut: cutOctets > 0 }, pieces)
-    if (this.#heldOctets > MOST_HELD_OCTETS || this.#held.length > MOST_HELD_SEGMENTS) this.#isLost = true
-    if (this.#isLost) this.#held = []
+    const isTooMuch = this.#heldOctets > MOST_HELD_OCTETS || this.#held.length > MOST_HELD_SEGMENTS
+    if (isTooMuch || this.#isLost) this.giveUp()
     const hasEnded = this.#finAt !== null && (this.#isLost || this.#finAt === this.#next)
     return { pieces, hasEnded, isLost: this.#isLost }
   }

@@ -45,7 +45,7 @@ type Phase = 'greeting' | 'joining' | 'open' | 'blind' | 'closed'
 const TLS_HANDSHAKE = 0x16
 const WHOLE_MESSAGE_LINES = 1_000_000
 /** A client's octets that wait for the server's greeting or reply; whoever sends more is no mail program. */
-const MOST_WAITING_OCTETS = 1_048_576
+const MOST_WAITING_OCTETS = 65_536
 /** A listing of 40,000 messages. */
 const MOST_LISTING_OCTETS = 1_048_576
 
@@ -108,7 +108,7 @@ export class Observer {
     this.#tell({ type: 'server-connected' })
   }
 
-  /** A side sent octets. Never fails on anything they can be. */
+  /** A side sent octets; they are kept, not copied. Never fails on anything they can be. */
   octets(side: Side, octets: Buffer, at: number): void {
     this.#now = at
     if (this.#phase === 'closed') return
@@ -348,8 +348,7 @@ export class Observer {
       this.#capabilityOctets += wire.length
     }
     const told = exchange.told?.take(wire) ?? null
-    // A copy: the piece is a slice of much more of the capture.
-    if (told !== null) this.#narrator.content(exchange, 'server', Buffer.from(told), true)
+    if (told !== null) this.#narrator.content(exchange, 'server', told, true)
   }
 
   #contentEnd(octets: number, anomalies: readonly Anomaly[], exchange: Exchange): void {

@@ -132,10 +132,7 @@ describe('postern read', () => {
   })
 
   it('looks at other ports of a capture where they are named', async () => {
-    const file = files.write(
-      'a.pcap',
-      oldCapture().map((octet) => octet),
-    )
+    const file = files.write('a.pcap', oldCapture())
     const moved = oldCapture()
     moved.writeUInt16BE(1110, 24 + 16 + 20 + 2)
     const other = files.write('b.pcap', moved)
