@@ -90,8 +90,6 @@ export interface Model {
   readonly interruptedAt: number | null
   /** When keys came lately, for telling a paste from typing. */
   readonly typedAt: readonly TypedKey[]
-  /** Keys until then belong to a paste. */
-  readonly pasteUntil: number
 }
 
 /** A key that writes a character, and when it came. */
@@ -140,7 +138,6 @@ export function initialModel({ screens, source, isUnicode, size, now, filter }: 
     isMouseOn: false,
     interruptedAt: null,
     typedAt: [],
-    pasteUntil: 0,
   }
 }
 

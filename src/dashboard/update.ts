@@ -108,18 +108,18 @@ function edited(model: Model, purpose: 'edit' | 'answer', hold: string, octets: 
 function applyInputs(model: Model, inputs: readonly TerminalInput[]): Update {
   let state = only(model)
   for (const [index, input] of inputs.entries()) {
-    if (state.model.prompt === null && state.model.help === null) {
-      const rest = index === 0 || input.type === 'key' ? inputs.slice(index) : [input]
-      const guarded = guardPaste(state.model.typedAt, rest, state.model.now)
+    const { typedAt, now } = state.model
+    // What is typed into a line may come as fast as it likes.
+    const isLine = state.model.prompt !== null || state.model.help !== null
+    if (!isLine) {
+      const guarded = guardPaste(typedAt, inputs.slice(index), now)
       if (guarded.isPaste) return pasteIgnored(state, guarded.typedAt)
     }
     const next = applyInput(settled(state.model), input)
-    state = { model: next.model, effects: [...state.effects, ...next.effects] }
+    const remembered = isLine ? [] : guardPaste(typedAt, [input], now).typedAt
+    state = { model: { ...next.model, typedAt: remembered }, effects: [...state.effects, ...next.effects] }
   }
-  return {
-    ...state,
-    model: { ...state.model, typedAt: guardPaste(model.typedAt, inputs, model.now).typedAt },
-  }
+  return state
 }
 
 function pasteIgnored(state: Update, typedAt: Model['typedAt']): Update {

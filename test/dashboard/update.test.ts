@@ -212,6 +212,15 @@ describe('a paste', () => {
     expect(held.lines()[5]).toBe('> third')
   })
 
+  it('is no line that is typed fast, nor the key behind it', () => {
+    const frame = FrameModel.greeted().press('/')
+    frame
+      .burst([...'third'].map(keyInput))
+      .burst([keyInput('enter')])
+      .burst([keyInput('k')])
+    expect(frame.lines()[4]).toBe('> second')
+  })
+
   it('marked as one does nothing in a list, and is text in a prompt', () => {
     const frame = FrameModel.greeted().burst([{ type: 'paste', text: 'q' }])
     expect(frame.effects).toEqual([])
