@@ -74,7 +74,10 @@ export interface HeldItem {
   /** Milliseconds since the epoch. */
   readonly heldAt: number
   readonly releaseAt: number
-  /** Whether postern keeps the client alive within the status line already: then `-ERR` can no longer be said. */
+  /**
+   * Whether postern keeps the client alive within the status line already: then `-ERR` can no longer be said. So it is
+   * for messages alone: before a command was answered, nobody knows what to begin with.
+   */
   readonly isCommitted: boolean
   /**
    * What may be edited: the line without its line end, or the message without byte-stuffing. Null where it holds a
@@ -86,12 +89,18 @@ export interface HeldItem {
 /** What a person decides about a held item. */
 export type HoldAnswer =
   | { readonly type: 'release' }
-  /** The client gets `-ERR`, or a notice in place of the message where the status line has gone already. */
+  /**
+   * The client gets `-ERR`, or a notice in place of the message where the status line has gone already. Toward the
+   * server nothing is undone: what it did at a command whose reply is dropped is done.
+   */
   | { readonly type: 'drop' }
   /**
    * The client gets this reply instead of the server's: a status line, and for a reply of several lines its content
    * behind it. Line ends of any kind; byte-stuffing and the termination octet are postern's to add.
    */
   | { readonly type: 'answer'; readonly octets: Buffer }
-  /** This goes on instead: a command line, a status line, or a message; same form as `answer`. */
+  /**
+   * This goes on instead: a command line, a status line, or a message, with line ends of any kind. A command keeps the
+   * form of its reply, and becomes none that logs in, begins TLS or leaves.
+   */
   | { readonly type: 'edit'; readonly octets: Buffer }

@@ -70,7 +70,10 @@ export interface RelayOptions {
   /** What observers ask for; looked at anew each time, since watchers come and go. */
   readonly attention: Attention
   readonly interceptor: Interceptor
-  /** While a message is held, the client gets `+OK` at once and then blanks, so that it does not give up. */
+  /**
+   * While a message is gathered or held, the client gets `+OK` after ten seconds and then a blank every ten, so that it
+   * does not give up. A held command or reply of one line waits in silence.
+   */
   readonly keepsClientAlive: boolean
 }
 

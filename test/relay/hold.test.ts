@@ -203,19 +203,18 @@ describe('QUIT', () => {
   })
 
   test('whose reply is held ends the session when the client has it, the server gone long since', () => {
-    const it = replies('QUIT')
+    const interceptor = new TestBreakpoint(['reply'], isVerb('QUIT'))
+    const it = Conversation.loggedIn({ limits: { quitMs: 1_000 }, interceptor })
     it.client('QUIT\r\n')
     it.server('+OK bye\r\n')
     it.feed({ type: 'end', side: 'server' })
-    it.wait(DEFAULT_QUIT_WAIT)
+    it.wait(1_000)
     expect(it.relay.isClosed).toBe(false)
     decide(it, 'release')
     expect(it.takeToClient()).toBe('+OK bye\r\n')
     expect(it.traced('session-closed')).toMatchObject([{ reason: 'quit', state: 'UPDATE' }])
   })
 })
-
-const DEFAULT_QUIT_WAIT = 50_000
 
 describe('a login', () => {
   const loggingIn = (kinds: ConstructorParameters<typeof TestBreakpoint>[0]): Conversation =>
@@ -246,6 +245,16 @@ describe('a login', () => {
     decide(it, 'release')
     it.server('+OK in\r\n')
     expect(it.traced('logged-in')).toMatchObject([{ user: 'alice', mechanism: 'USER' }])
+  })
+
+  test('may begin with the USER that another command was edited to, within TLS too', () => {
+    const interceptor = new TestBreakpoint(['command'], isVerb('UTF8'))
+    const it = Conversation.open({ client: 'tls', interceptor })
+    it.client('UTF8\r\n')
+    decide(it, 'edit', 'USER bob')
+    it.server('+OK\r\n')
+    it.client('PASS sesame-street\r\n')
+    expect(it.takeToServer()).toBe('USER bob\r\nPASS sesame-street\r\n')
   })
 
   test('is refused or granted by the server, whatever the client is told of it', () => {
