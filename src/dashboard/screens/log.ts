@@ -16,6 +16,7 @@ import {
   selectIndex,
 } from './list-position.js'
 import { findNext } from './list-search.js'
+import { proseRows } from './prose.js'
 import { clockText } from './quantities.js'
 
 /** Least to most urgent, as pino names them. */
@@ -238,7 +239,7 @@ function listView(state: LogState, context: ScreenContext, width: number): reado
     )
     return highlightRow(tableRow(columns, isSelected ? 'selected' : styleOf(line.level)), context.search)
   })
-  return [head, ...lines].map((each) => cutRow(each, width))
+  return [head, ...lines].slice(0, context.size.rows).map((each) => cutRow(each, width))
 }
 
 /** As the list of sessions names it; by its id where it is no longer kept. */
@@ -267,7 +268,7 @@ function recordView(
   const shown = lines.length <= most ? lines : [...lines.slice(0, most - 1), '… (y copies all of it)']
   return [
     titleRow('Record of the selected line', width, isUnicode),
-    ...shown.map((each) => highlightRow(row(' ', span(each)), search)),
+    ...shown.map((each) => cutRow(highlightRow(row(' ', span(each)), search), width)),
   ]
 }
 
@@ -282,25 +283,20 @@ function recordLines(json: string): readonly string[] {
   }
 }
 
-function emptyRows({ from }: LogState, { log, filter, source }: ScreenContext): readonly Row[] {
+function emptyRows({ from }: LogState, { log, filter, source, size }: ScreenContext): readonly Row[] {
   if (log.lines.length > 0) {
     const most = from === 'trace' ? '' : ` at ${from} and above`
-    const by = filter === null ? '' : ` that the filter finds (${filter.text})`
-    return [
-      [],
-      row(`  None of ${log.lines.length} log lines${most}${by}.`),
-      [],
-      row(span('  l shows other levels; Esc clears the filter.', 'dim')),
-    ]
+    const by = filter === null ? '' : ` that the filter finds: ${filter.text}`
+    const none = `None of ${log.lines.length} log lines${most}${by}`
+    return proseRows(size, none, 'l shows other levels; f changes the filter, Esc clears it.')
   }
-  return source === 'recording'
-    ? [[], row('  A recording holds what happened in its sessions, but no log.')]
-    : [
-        [],
-        row('  No log line yet: postern writes one when a session opens, logs in, fails or closes.'),
-        [],
-        row(span('  More is said with the option --log-level debug.', 'dim')),
-      ]
+  if (source === 'recording')
+    return proseRows(size, 'A recording holds what happened in its sessions, but no log.')
+  return proseRows(
+    size,
+    'No log line yet: postern writes one when a session opens, logs in, fails or closes.',
+    'With --log-level debug it writes one for each command and reply too.',
+  )
 }
 
 function status(state: LogState, context: ScreenContext): string {

@@ -69,14 +69,13 @@ export function decodedHeaders({ facts }: ReadVersion, { width }: DocumentForm):
 /** The header section as it was written, continuation lines included. */
 export function rawHeaders(version: ReadVersion, { width }: DocumentForm): MessageDocument {
   const { header } = version.facts
-  const { lines } = version
-  const count = header.end === 0 ? 0 : lines.lineOf(Math.max(0, header.end - 1)) + 1
-  const textAt = (index: number): string => lines.lineAt(index, 0, width * MOST_ROW_OCTETS)
+  const written = header.fields.map(({ raw }) => decodeText(raw).replace(/\r\n$/, ''))
+  const lines = written.flatMap((text) => wrapTo(text, Math.max(1, width - 2)))
   return {
     title: 'Headers, as written',
-    count,
-    rowAt: (index) => row(' ', textAt(index)),
-    textAt: (index) => lines.lineAt(index),
+    count: lines.length,
+    rowAt: (index) => row(' ', lines[index] ?? ''),
+    textAt: (index) => lines[index] ?? '',
   }
 }
 
@@ -320,8 +319,8 @@ function partText({ type, charset, encoding, name, disposition, children }: Mime
   return [type, ...facts.filter((fact) => fact !== null)].join('; ') + named
 }
 
-/** The part whose text is shown: the selected one, or the first within it that is text. */
-function textPartOf(part: MimePart): MimePart | null {
+/** The part whose text is shown: the one given, or the first within it that is text; null where none is. */
+export function textPartOf(part: MimePart): MimePart | null {
   if (part.children.length === 0) return part.type.startsWith('text/') ? part : null
   const within = leavesOf(part)
   return (

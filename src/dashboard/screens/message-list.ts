@@ -57,12 +57,8 @@ const LASTING: ReadonlySet<keyof Fields> = new Set([
   'attachments',
 ])
 
-interface Listing {
-  readonly version: number
-  readonly all: readonly ListedMessage[]
-  readonly filter: Filter | null
-  readonly found: readonly ListedMessage[]
-}
+/** What of the fields stands in the message itself. */
+const WITHIN = ['subject', 'from', 'to', 'date', 'header', 'attachments'] as const
 
 const listings = new WeakMap<SessionStore, Listing>()
 const verdicts = new WeakMap<Filter, WeakMap<MessageRecord, boolean>>()
@@ -74,31 +70,100 @@ const heads = new WeakMap<MessageRecord, MessageHead>()
  * @returns the same array until the store or the filter changes
  */
 export function listMessages(store: SessionStore, filter: Filter | null): readonly ListedMessage[] {
-  return listingOf(store, filter).found
+  return listingOf(store).found(filter)
 }
 
 /** Counts the messages of all sessions, whatever is filtered. */
-export function countMessages(store: SessionStore, filter: Filter | null): number {
-  return listingOf(store, filter).all.length
+export function countMessages(store: SessionStore): number {
+  return listingOf(store).all.length
 }
 
-function listingOf(store: SessionStore, filter: Filter | null): Listing {
+function listingOf(store: SessionStore): Listing {
   const known = listings.get(store)
-  const { version } = store
-  if (known !== undefined && known.version === version && known.filter === filter) return known
-  const all = known?.version === version ? known.all : allMessages(store)
-  const found = filter === null ? all : all.filter(({ record, message }) => isFound(filter, record, message))
-  const listing = { version, all, filter, found }
+  if (known !== undefined) return known
+  const listing = new Listing(store)
   listings.set(store, listing)
   return listing
 }
 
-function allMessages({ sessions }: SessionStore): readonly ListedMessage[] {
-  const all: ListedMessage[] = []
-  for (const record of sessions) {
-    for (const message of messagesOf(record)) all.push({ record, message })
+/** All messages of one store. Takes over what did not change: at every frame some sessions do, out of thousands. */
+class Listing {
+  readonly #store: SessionStore
+  /** What each session had; the same array as long as nothing of it changed. */
+  readonly #known = new Map<SessionRecord, readonly MessageRecord[]>()
+  #version = -1
+  #droppedSessions = 0
+  #all: readonly ListedMessage[] = []
+  #found: { readonly filter: Filter; readonly messages: readonly ListedMessage[] } | null = null
+
+  constructor(store: SessionStore) {
+    this.#store = store
   }
-  return all.sort(byTime)
+
+  get all(): readonly ListedMessage[] {
+    if (this.#version !== this.#store.version) this.#update()
+    return this.#all
+  }
+
+  found(filter: Filter | null): readonly ListedMessage[] {
+    const { all } = this
+    if (filter === null) return all
+    if (this.#found?.filter === filter) return this.#found.messages
+    const messages = all.filter(asks(filter))
+    this.#found = { filter, messages }
+    return messages
+  }
+
+  #update(): void {
+    const { sessions, version, droppedSessions } = this.#store
+    const stale = droppedSessions === this.#droppedSessions ? new Set<SessionRecord>() : this.#forgetDropped()
+    const fresh: ListedMessage[] = []
+    for (const record of sessions) {
+      const messages = messagesOf(record)
+      const listed = this.#known.get(record)
+      if (listed === messages) continue
+      this.#known.set(record, messages)
+      if (listed !== undefined && listed.length > 0) stale.add(record)
+      for (const message of messages) fresh.push({ record, message })
+    }
+    const kept = stale.size === 0 ? this.#all : this.#all.filter(({ record }) => !stale.has(record))
+    this.#all = fresh.length === 0 ? kept : merged(kept, fresh.sort(byTime))
+    this.#version = version
+    this.#droppedSessions = droppedSessions
+    // Fields of a session change with every event of it, and a filter may ask for them.
+    this.#found = null
+  }
+
+  /** @returns the sessions that made room for newer ones */
+  #forgetDropped(): Set<SessionRecord> {
+    const current = new Set(this.#store.sessions)
+    const dropped = new Set<SessionRecord>()
+    for (const record of this.#known.keys()) if (!current.has(record)) dropped.add(record)
+    for (const record of dropped) this.#known.delete(record)
+    return dropped
+  }
+}
+
+/** Joins two lists that are in order each. */
+function merged(left: readonly ListedMessage[], right: readonly ListedMessage[]): readonly ListedMessage[] {
+  const last = left.at(-1)
+  const first = right[0]
+  // What comes, comes behind the rest, nearly always.
+  if (last === undefined || first === undefined || byTime(last, first) <= 0) return left.concat(right)
+  const all: ListedMessage[] = []
+  let at = 0
+  for (const each of right) {
+    for (let next = left[at]; next !== undefined && byTime(next, each) <= 0; next = left[at]) {
+      all.push(next)
+      at += 1
+    }
+    all.push(each)
+  }
+  for (; at < left.length; at += 1) {
+    const next = left[at]
+    if (next !== undefined) all.push(next)
+  }
+  return all
 }
 
 /**
@@ -135,17 +200,19 @@ function byTime(a: ListedMessage, b: ListedMessage): number {
   )
 }
 
-function isFound(filter: Filter, record: SessionRecord, message: MessageRecord): boolean {
-  const isLasting = !isRunning(record, message) && [...filter.fields].every((field) => LASTING.has(field))
-  const known = isLasting ? verdicts.get(filter)?.get(message) : undefined
-  if (known !== undefined) return known
-  const listed = { record, message }
-  const isMatch = filter.matches(fieldsOfMessage(listed, filter), () => visibleTextOfMessage(listed))
-  if (isLasting) {
-    const remembered = verdicts.get(filter) ?? new WeakMap<MessageRecord, boolean>()
-    verdicts.set(filter, remembered.set(message, isMatch))
+/** A filter's question to each message; what it said of one that has ended is remembered, where nothing can change it. */
+function asks(filter: Filter): (listed: ListedMessage) => boolean {
+  const isLasting = [...filter.fields].every((field) => LASTING.has(field))
+  const known = verdicts.get(filter) ?? new WeakMap<MessageRecord, boolean>()
+  verdicts.set(filter, known)
+  return (listed) => {
+    const { record, message } = listed
+    const before = known.get(message)
+    if (before !== undefined) return before
+    const isFound = filter.matches(fieldsOfMessage(listed, filter), () => visibleTextOfMessage(listed))
+    if (isLasting && !isRunning(record, message)) known.set(message, isFound)
+    return isFound
   }
-  return isMatch
 }
 
 /** What a filter may ask of a message. The message is read only where the filter names what stands in it. */
@@ -160,11 +227,13 @@ function fieldsOfMessage(listed: ListedMessage, { fields }: Filter): Fields {
     ...(uniqueId === null ? {} : { unique_id: uniqueId }),
     ...(octets === null ? {} : { size: octets }),
   }
-  const asksWithin = ['subject', 'from', 'to', 'date', 'header', 'attachments'] as const
-  if (!asksWithin.some((field) => fields.has(field))) return plain
-  const facts = factsOf(message)
+  const facts = WITHIN.some((field) => fields.has(field)) ? factsOf(message) : null
   if (facts === null) return plain
-  const { subject, from, to, date } = facts
+  // Only what is named is read: each header is decoded, and the octets of attachments are counted by decoding them.
+  const subject = fields.has('subject') ? facts.subject : null
+  const from = fields.has('from') ? facts.from : null
+  const to = fields.has('to') ? facts.to : null
+  const date = fields.has('date') ? facts.date : null
   return {
     ...plain,
     ...(subject === null ? {} : { subject }),
@@ -172,7 +241,6 @@ function fieldsOfMessage(listed: ListedMessage, { fields }: Filter): Fields {
     ...(to === null ? {} : { to }),
     ...(date === null ? {} : { date }),
     ...(fields.has('header') ? { header: facts.headers } : {}),
-    // Counting an attachment's octets decodes it.
     ...(fields.has('attachments') ? { attachments: facts.attachments } : {}),
   }
 }

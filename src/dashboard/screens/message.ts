@@ -5,7 +5,6 @@
  */
 import type { MimePart } from '../../mail/outline.js'
 import { messagesOf } from '../../sessions/messages.js'
-import { wrapTo } from '../cells.js'
 import type { Row, Size } from '../frame.js'
 import type {
   Binding,
@@ -29,10 +28,12 @@ import {
   rawDocument,
   rawHeaders,
   textDocument,
+  textPartOf,
 } from './message-documents.js'
 import { saveMessage, savePart } from './message-file.js'
 import { listMessages } from './message-list.js'
 import { OpenedMessage, type ReadVersion, type Version } from './opened-message.js'
+import { proseRows } from './prose.js'
 import { clockText } from './quantities.js'
 
 type Tab = 'overview' | 'headers' | 'text' | 'attachments' | 'raw' | 'hex' | 'diff'
@@ -44,8 +45,8 @@ export interface MessageState {
   readonly version: Version
   readonly tab: Tab
   readonly areHeadersRaw: boolean
-  /** Path of the selected part. */
-  readonly part: string
+  /** Path of the selected part; null until there is a message to choose it from. */
+  readonly part: string | null
   /** First line of the tab's document on the screen. */
   readonly top: number
   /** The line that a search found, until somebody moves. */
@@ -82,7 +83,13 @@ const bindings: readonly Binding<MessageState>[] = [
     run: (state) => only(toTab(state, state.tab === 'overview' ? 'headers' : 'overview')),
   },
   tabBinding('t', 'text', 'text of the selected part'),
-  tabBinding('a', 'attachments', 'attachments by name, type and size'),
+  {
+    keys: ['a'],
+    label: 'attachments',
+    help: 'attachments by name, type and size',
+    run: (state, context) =>
+      only(toAttachment(toTab(state, 'attachments'), context, (selected) => Math.max(0, selected))),
+  },
   tabBinding('r', 'raw', 'the message line by line, byte-stuffing removed'),
   tabBinding('x', 'hex', 'octets of the selected part, decoded'),
   tabBinding('d', 'diff', 'what changed between the server and the client'),
@@ -206,7 +213,7 @@ function stateFor(argument: ScreenArgument): MessageState {
     version: 'original',
     tab: 'overview',
     areHeadersRaw: false,
-    part: '1',
+    part: null,
     top: 0,
     found: null,
     shift: 0,
@@ -241,7 +248,7 @@ function toPart(given: MessageState, context: ScreenContext, movement: Movement)
 function toAttachment(state: MessageState, context: ScreenContext, movement: Movement): MessageState {
   const paths = readOf(state)?.facts.attachments.map(({ path }) => path) ?? []
   const moved = toPath(state, context, paths, movement)
-  const selected = paths.indexOf(moved.part)
+  const selected = paths.indexOf(moved.part ?? '')
   return {
     ...moved,
     top: selectIndex({ selected, top: state.top }, selected, extentFor(paths.length, context)).top,
@@ -254,7 +261,7 @@ function toPath(
   paths: readonly string[],
   movement: Movement,
 ): MessageState {
-  const index = movement(paths.indexOf(state.part), extentFor(paths.length, context))
+  const index = movement(paths.indexOf(state.part ?? ''), extentFor(paths.length, context))
   const part = paths[clamp(index, paths.length)]
   // A new part is looked at from its beginning, wherever the one before was.
   return part === undefined
@@ -330,7 +337,7 @@ function copy(document: MessageDocument): ScreenEffect {
 
 function settle(state: MessageState, context: ScreenContext): MessageState {
   const opened = reread(state, context)
-  const changed = opened === state.opened ? state : chooseVersion({ ...state, opened })
+  const changed = opened === state.opened ? state : choosePart(chooseVersion({ ...state, opened }))
   const document = documentOf(changed, context)
   const top = document === null ? 0 : Math.min(changed.top, lastTop(document, documentRows(context.size)))
   return top === changed.top ? changed : { ...changed, top }
@@ -342,6 +349,14 @@ function chooseVersion(state: MessageState): MessageState {
   if (opened === null || opened.version(state.version) !== null) return state
   const version: Version = state.version === 'original' ? 'sent' : 'original'
   return opened.version(version) === null ? state : { ...state, version }
+}
+
+/** At first the part that a person would read. */
+function choosePart(state: MessageState): MessageState {
+  const read = readOf(state)
+  if (state.part !== null || read === null) return state
+  const { root } = read.facts.outline
+  return { ...state, part: (textPartOf(root) ?? root).path }
 }
 
 function reread({ argument, opened }: MessageState, { store, now }: ScreenContext): OpenedMessage | null {
@@ -361,7 +376,7 @@ function readOf({ opened, version }: MessageState): ReadVersion | null {
 }
 
 function selectedPart(state: MessageState): MimePart | null {
-  return readOf(state)?.part(state.part) ?? null
+  return readOf(state)?.part(state.part ?? '') ?? null
 }
 
 /** Rows of a tab that has the screen, or its half, to itself: without title. */
@@ -401,7 +416,7 @@ function makeDocument(
   const read = opened?.version(version) ?? null
   if (opened === null || read === null) return null
   const form = { width, isUnicode }
-  const selected = read.part(part)
+  const selected = read.part(part ?? '')
   const key = [version, tab, width, isUnicode, selected.path, areHeadersRaw, shift].join(' ')
   return opened.document(key, () => {
     switch (tab) {
@@ -429,7 +444,7 @@ function view(given: MessageState, context: ScreenContext): readonly Row[] {
   const state = settle(given, context)
   const { columns, rows } = context.size
   const { opened } = state
-  if (opened === null) return missingRows(state).map((each) => cutRow(each, columns))
+  if (opened === null) return missingRows(state, context)
   const head = [headRow(state, opened, columns), tabRow(state, context)]
   const room = Math.max(0, rows - HEAD_ROWS)
   const body = readOf(state) === null ? notKeptRows(opened, context) : bodyRows(state, context, room)
@@ -525,7 +540,7 @@ function overviewRows(
   const outlineRows = Math.max(2, Math.min(outline.count, Math.floor((rows - headers.length) / 2))) + 1
   const selected = Math.max(
     0,
-    read.facts.outline.parts.findIndex(({ path }) => path === read.part(state.part).path),
+    read.facts.outline.parts.findIndex(({ path }) => path === read.part(state.part ?? '').path),
   )
   const { top } = selectIndex(LIST_START, selected, { count: outline.count, rows: outlineRows - 1 })
   const above = [...headers, ...paneRows(outline, top, width, outlineRows, context)].slice(0, rows)
@@ -558,31 +573,29 @@ function paneRows(
   ].map((each) => cutRow(each, width))
 }
 
-function missingRows({ argument }: MessageState): readonly Row[] {
-  return [
-    [],
-    row(` There is no message of command ${argument.number ?? '?'} in session ${argument.session ?? '?'}.`),
-    [],
-    row(span(' Either it was refused, or its session made room for newer ones. Esc goes back.', 'dim')),
-  ]
+function missingRows({ argument }: MessageState, { size }: ScreenContext): readonly Row[] {
+  return proseRows(
+    size,
+    `There is no message of command ${argument.number ?? '?'} in session ${argument.session ?? '?'}.`,
+    'Either it was refused, or its session made room for newer ones. Esc goes back.',
+  )
 }
 
 function notKeptRows({ record, message }: OpenedMessage, { source, size }: ScreenContext): readonly Row[] {
   const isRunning = message.octets === null && record.closedAt === null
-  const [why, what] = isRunning
-    ? ['Nothing of this message has come yet.', 'It appears here as it comes.']
-    : source === 'recording'
-      ? [
-          'The content of this message is not in the recording: mail is recorded only where that is asked for.',
-          'To have it, make the recording with message content: see "postern run --help".',
-        ]
-      : [
-          'The content of this message was not kept. Either it passed before this dashboard watched, or the dashboard does not take that much of a message, or it made room for newer mail.',
-          'To have it, let the client fetch the message again while this dashboard is open.',
-        ]
-  const wrapped = (text: string): readonly Row[] =>
-    wrapTo(text, size.columns - 2).map((line) => row(' ', line))
-  return [[], ...wrapped(why), [], ...wrapped(what)]
+  if (isRunning)
+    return proseRows(size, 'Nothing of this message has come yet.', 'It appears here as it comes.')
+  if (source === 'recording')
+    return proseRows(
+      size,
+      'The content of this message is not in the recording: mail is recorded only where that is asked for.',
+      'To have it, make the recording with message content: see "postern run --help".',
+    )
+  return proseRows(
+    size,
+    'The content of this message was not kept. Either it passed before this dashboard watched, or the dashboard does not take that much of a message, or it made room for newer mail.',
+    'To have it, let the client fetch the message again while this dashboard is open.',
+  )
 }
 
 function status(given: MessageState, context: ScreenContext): string {

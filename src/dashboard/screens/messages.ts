@@ -22,6 +22,7 @@ import {
   type MessageFlag,
   visibleTextOfMessage,
 } from './message-list.js'
+import { proseRows } from './prose.js'
 import { clockText, octetsText } from './quantities.js'
 import { fitColumns, headerRow, itemRow, type TableColumn } from './table.js'
 
@@ -113,7 +114,7 @@ const COLUMNS: readonly TableColumn<ColumnId, ListedMessage>[] = [
   {
     id: 'subject',
     title: 'SUBJECT',
-    minimum: 14,
+    minimum: 24,
     maximum: 70,
     rank: 0,
     align: 'left',
@@ -198,7 +199,7 @@ export const messagesScreen: ScreenModule<MessagesState> = {
   view,
   status: (given, context) => {
     const state = settle(given, context)
-    const all = countMessages(context.store, context.filter)
+    const all = countMessages(context.store)
     const count = context.filter === null ? `${all} messages` : `${state.listed.length} of ${all} messages`
     return state.isFollowing ? `${count}  FOLLOW` : count
   },
@@ -261,7 +262,7 @@ function extentOf(listed: readonly ListedMessage[], { size }: ScreenContext): Li
 function view(given: MessagesState, context: ScreenContext): readonly Row[] {
   const state = settle(given, context)
   const { columns } = context.size
-  if (state.listed.length === 0) return emptyRows(context).map((each) => cutRow(each, columns))
+  if (state.listed.length === 0) return emptyRows(context)
   const fitted = fitColumns(COLUMNS, columns - 1)
   const { top, selected } = state.position
   const { rows } = extentOf(state.listed, context)
@@ -271,34 +272,25 @@ function view(given: MessagesState, context: ScreenContext): readonly Row[] {
     return highlightRow(line, context.search)
   })
   const gap = Array.from({ length: Math.max(0, rows - lines.length) }, (): Row => [])
-  return [headerRow(fitted, ' ', () => ''), ...lines, ...gap, row(span(LEGEND, 'dim'))].map((each) =>
-    cutRow(each, columns),
-  )
+  return [headerRow(fitted, ' ', () => ''), ...lines, ...gap, row(span(LEGEND, 'dim'))]
+    .slice(0, context.size.rows)
+    .map((each) => cutRow(each, columns))
 }
 
-function emptyRows(context: ScreenContext): readonly Row[] {
-  const { store, filter, source } = context
-  const all = countMessages(store, filter)
+function emptyRows({ store, filter, source, size }: ScreenContext): readonly Row[] {
+  const all = countMessages(store)
   if (filter !== null && all > 0)
-    return [
-      [],
-      row(` None of ${all} messages is found by the filter`),
-      row('   ', span(filter.text, 'bold')),
-      [],
-      row(' f changes the filter, Esc clears it.'),
-    ]
-  if (source === 'recording') return [[], row(' No client fetched a message in this recording.')]
-  return [
-    [],
-    row(' No message yet: each RETR and TOP of a client appears here.'),
-    [],
-    row(
-      span(
-        ' postern keeps nothing of them itself: it shows what passes while this dashboard is open.',
-        'dim',
-      ),
-    ),
-  ]
+    return proseRows(
+      size,
+      `None of ${all} messages is found by the filter: ${filter.text}`,
+      'f changes the filter, Esc clears it.',
+    )
+  if (source === 'recording') return proseRows(size, 'No client fetched a message in this recording.')
+  return proseRows(
+    size,
+    'No message yet: each RETR and TOP of a client appears here.',
+    'postern keeps no mail of its own: it shows what passes while this dashboard is open.',
+  )
 }
 
 function subjectText(listed: ListedMessage): string {

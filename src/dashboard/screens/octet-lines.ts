@@ -25,7 +25,7 @@ export class OctetLines {
    * Reads one line, without CRLF. Other line ends stay in it: a bare LF is worth seeing.
    *
    * @param from octets of the line to leave out
-   * @param most octets to read
+   * @param most octets to read; the character that stands at their end is read whole
    */
   lineAt(index: number, from = 0, most: number = Number.POSITIVE_INFINITY): string {
     const start = this.#starts[index]

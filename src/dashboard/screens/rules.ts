@@ -24,6 +24,7 @@ import {
   selectIndex,
 } from './list-position.js'
 import { findNext } from './list-search.js'
+import { proseRows } from './prose.js'
 import { ageText, clockText, countText } from './quantities.js'
 import { confirm } from './questions.js'
 import { type FittedColumn, fitColumns, headerRow, itemRow, type TableColumn } from './table.js'
@@ -104,8 +105,8 @@ const COLUMNS: readonly TableColumn<
   {
     id: 'action',
     title: 'DOES',
-    minimum: 34,
-    maximum: 38,
+    minimum: 25,
+    maximum: 33,
     rank: 1,
     align: 'left',
     text: ({ line }) => line.action,
@@ -327,7 +328,7 @@ function listView(state: RulesState, context: ScreenContext, width: number): rea
     return highlightRow(lineRow(line, isSelected, fitted, context), context.search)
   })
   return [
-    row(span(' Breakpoints: what is held for a person to look at. Hits count since each was made.', 'dim')),
+    row(span(' Breakpoints: what postern holds for you to look at, and how often it did.', 'dim')),
     [],
     headerRow(fitted, ' ', () => ''),
     ...lines,
@@ -395,31 +396,37 @@ function detailView(rule: RuleLine | null, { now, isUnicode }: ScreenContext, wi
     ...wrapped('state', rule.isOn ? 'on' : 'off: nothing is held'),
     ...wrapped('hits', `${rule.hits}, last ${last}`),
     [],
-    ...wrapTo('A client waits about 30 to 60 seconds for an answer before it gives up.', width - 2).map(
-      (line) => row(span(` ${line}`, 'dim')),
+    ...wrapTo('The client waits meanwhile; some give up after 30 to 60 seconds.', width - 2).map((line) =>
+      row(span(` ${line}`, 'dim')),
     ),
   ]
 }
 
-function emptyRows({ source }: ScreenContext): readonly Row[] {
+function emptyRows({ source, size }: ScreenContext): readonly Row[] {
   if (source === 'recording')
-    return [
-      [],
-      row('  A recording has no rules: what they held and changed stands in its sessions.'),
-      [],
-      row(span('  The filter  is_held  finds these sessions.', 'dim')),
-    ]
+    return proseRows(
+      size,
+      'A recording has no rules: what they held and changed stands in its sessions.',
+      'The filter  type == "held"  finds these sessions.',
+    )
+  const examples = EXAMPLES.map(([filter, meaning]) => row(`    ${filter.padEnd(32)}`, span(meaning, 'dim')))
   return [
+    ...proseRows(
+      size,
+      'No rule yet. A breakpoint holds what its filter catches, until you release, edit, answer or drop it.',
+      'a makes one. Filters to start from:',
+    ),
     [],
-    row('  No rule yet. A breakpoint holds what its filter catches until you decide about it.'),
-    [],
-    row(span('  a   makes one. Filters to start from:', 'dim')),
-    row('      command == "RETR"                 each message, before the client gets it'),
-    row('      command == "DELE"                 each deletion, before the server hears of it'),
-    row('      indicator == "-ERR"               each refusal of the server'),
-    row('      user == "alice@example.org"       all that one user does'),
-  ]
+    ...examples.map((each) => cutRow(each, size.columns)),
+  ].slice(0, size.rows)
 }
+
+const EXAMPLES: readonly (readonly [filter: string, meaning: string])[] = [
+  ['command == "RETR"', 'each message, before the client gets it'],
+  ['command == "DELE"', 'each deletion, before the server hears of it'],
+  ['indicator == "-ERR"', 'each refusal of the server'],
+  ['user == "alice@example.org"', 'all that one user does'],
+]
 
 function find(given: RulesState, context: ScreenContext, text: string, direction: 1 | -1): RulesState | null {
   const state = settle(given, context)

@@ -46,11 +46,10 @@ export const statisticsScreen: ScreenModule<StatisticsState> = {
   bindings: [
     ...movementBindings<StatisticsState>((state, context, movement) => {
       const { rows } = context.size
-      const count = rowsOf(settle(state, context), context).length
       // What moves is the window, not a selection: the end is reached when the last row shows.
-      const positions = Math.max(1, count - rows + 1)
-      const top = movement(state.top, { count: positions, rows })
-      return { ...state, top: Math.max(0, Math.min(top, positions - 1)) }
+      const last = lastTop(rowsOf(state, context), context)
+      const top = movement(Math.min(state.top, last), { count: last + 1, rows })
+      return { ...state, top: Math.max(0, Math.min(top, last)) }
     }),
     {
       keys: ['enter'],
@@ -86,13 +85,15 @@ export const statisticsScreen: ScreenModule<StatisticsState> = {
   view: (given, context) => {
     const state = settle(given, context)
     const rows = rowsOf(state, context)
+    const top = Math.min(state.top, lastTop(rows, context))
     return rows
-      .slice(state.top, state.top + context.size.rows)
+      .slice(top, top + context.size.rows)
       .map((each) => highlightRow(cutRow(each, context.size.columns), context.search))
   },
   status: (state, context) => {
-    const hidden = rowsOf(state, context).length - context.size.rows
-    const more = hidden <= 0 ? '' : state.top >= hidden ? 'end  ' : `${hidden - state.top} rows below  `
+    const last = lastTop(rowsOf(state, context), context)
+    const below = last - Math.min(state.top, last)
+    const more = last === 0 ? '' : below === 0 ? 'end  ' : `${below} rows below  `
     return `${more}last 5 minutes`
   },
   find: (state, context, text, direction) => {
@@ -122,15 +123,14 @@ function openNewestError(state: StatisticsState, { store }: ScreenContext): Step
   return { state, effects: [{ type: 'open', screen: 'session', argument }] }
 }
 
-function settle(state: StatisticsState, context: ScreenContext): StatisticsState {
-  const sampled = sample(state, context)
-  const last = Math.max(0, rowsOf(sampled, context).length - context.size.rows)
-  return sampled.top <= last ? sampled : { ...sampled, top: last }
-}
-
-function sample(state: StatisticsState, { process, now }: ScreenContext): StatisticsState {
+/** Takes note of what the process said; where the window ends is known to the view alone, which has the rows. */
+function settle(state: StatisticsState, { process, now }: ScreenContext): StatisticsState {
   if (process === null || process === state.latest?.facts) return state
   return { ...state, before: state.latest, latest: { facts: process, at: now } }
+}
+
+function lastTop(rows: readonly Row[], { size }: ScreenContext): number {
+  return Math.max(0, rows.length - size.rows)
 }
 
 function rowsOf(state: StatisticsState, context: ScreenContext): readonly Row[] {
@@ -150,19 +150,26 @@ function rowsOf(state: StatisticsState, context: ScreenContext): readonly Row[] 
 function graphRows(context: ScreenContext): readonly Row[] {
   const { size, statistics, isUnicode } = context
   const rows = size.rows >= 30 ? 8 : 4
+  const form = { rows, isUnicode, end: context.source === 'live' ? 'now' : 'end' }
   const leftWidth = Math.floor((size.columns - 1) / 2)
   const rightWidth = size.columns - 1 - leftWidth
-  const left = graph('toward the client', statistics.towardClient, leftWidth, rows, isUnicode, 'client')
-  const right = graph('toward the server', statistics.towardServer, rightWidth, rows, isUnicode, 'server')
+  const left = graph('toward the client', statistics.towardClient, leftWidth, form, 'client')
+  const right = graph('toward the server', statistics.towardServer, rightWidth, form, 'server')
   return joinPanes({ left, right, leftWidth, rightWidth, rows: rows + 2, isUnicode })
+}
+
+interface GraphRoom {
+  readonly rows: number
+  readonly isUnicode: boolean
+  /** What the newest value is called: a recording has no now. */
+  readonly end: string
 }
 
 function graph(
   title: string,
   values: readonly number[],
   width: number,
-  rows: number,
-  isUnicode: boolean,
+  { rows, isUnicode, end }: GraphRoom,
   style: Style,
 ): readonly Row[] {
   const peak = Math.max(0, ...values)
@@ -174,7 +181,7 @@ function graph(
     if (index === 0) return octetsText(peak)
     return index === rows - 1 ? '0' : ''
   }
-  const axis = `${padTo('-5m', Math.max(0, room - 3))}now`
+  const axis = `${padTo('-5m', Math.max(0, room - 3))}${end}`
   return [
     row(span(` ${title}`, 'bold'), `  ${octetsText(now)}/s  peak ${octetsText(peak)}/s`),
     ...bars.map((bar, index) =>
