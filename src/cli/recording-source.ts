@@ -2,7 +2,6 @@
  * Recordings and captures as what a dashboard watches: read piece by piece, so that the first sessions can be looked at
  * while the rest is read. Owns nothing but the joining of the two.
  */
-import { setImmediate as turn } from 'node:timers/promises'
 import type { DashboardSource } from '../dashboard/source.js'
 import type { EventReader } from '../export/read-events.js'
 import type { TraceEvent } from '../trace/event.js'
@@ -46,7 +45,7 @@ export function recordingSource(reader: EventReader): DashboardSource {
           else onMessage({ type: 'log', lines: [problemLine(item.text)], dropped: 0 })
           if (events.length < EVENTS_AT_ONCE) continue
           tell()
-          await turn()
+          await new Promise<void>((resolve) => setImmediate(resolve))
         }
         tell()
         onMessage({ type: 'snapshot-end' })

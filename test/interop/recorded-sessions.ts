@@ -117,7 +117,7 @@ async function runSession(
   await one('NOOP')
   await several('TOP 1 1')
   for (let number = 1; number <= messages; number += 1) await several(`RETR ${number}`)
-  await one('RETR 99')
+  await one('RETR 9999')
   await one('QUIT')
   client.destroy()
   return { sent: sent.join(''), received: received.join('') }

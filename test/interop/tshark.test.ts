@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { exportSessions } from '../../src/cli/export.js'
 import type { Account } from '../support/dovecot.js'
-import { realThing } from '../support/real.js'
+import { haveCorpus, readCorpus, realThing } from '../support/real.js'
 import { run } from '../support/tools.js'
 import { asDelivered, SAMPLE_MAILS } from './both-ways.js'
 import { type Leg, type RecordedBench, startRecordedBench } from './recorded-sessions.js'
@@ -12,7 +12,10 @@ let bench: RecordedBench
 let plain: Leg
 let stls: Leg
 let account: Account
+let corpus: Leg | null = null
+let corpusAccount: Account | null = null
 
+const hasCorpus = haveCorpus()
 const REDACTED = '[redacted]'
 
 /** Runs tshark on a file; protocols and preferences of whoever runs the tests stay out. */
@@ -76,6 +79,11 @@ async function exportTo(name: string, leg: 'client' | 'server' | 'both', filter:
   return file
 }
 
+/** The session in clear of the first account. */
+function plainOnly(): string {
+  return `user == "${account.user}" && client_tls == ""`
+}
+
 /** As the recording may show it: the password left out. */
 function redacted(text: string): string {
   return text.replaceAll(account.password, REDACTED)
@@ -113,12 +121,17 @@ describe.skipIf(!realThing('dovecot', 'tshark'))('a recording read by tshark', (
     account = bench.openAccount(SAMPLE_MAILS)
     plain = await bench.session('plain', account, SAMPLE_MAILS.length)
     stls = await bench.session('stls', account, SAMPLE_MAILS.length)
+    if (hasCorpus) {
+      const mails = readCorpus().map(({ content }) => content)
+      corpusAccount = bench.openAccount(mails)
+      corpus = await bench.session('plain', corpusAccount, mails.length)
+    }
     await bench.finishRecording()
   })
   afterAll(async () => await bench?.stop())
 
   test('has every octet that the client sent and received, but the password', async () => {
-    const file = await exportTo('plain.pcapng', 'client', 'client_tls == ""')
+    const file = await exportTo('plain.pcapng', 'client', plainOnly())
     const leg = await followed(file, 0)
     expect(leg.sent).toBe(redacted(plain.sent))
     expect(leg.received === plain.received).toBe(true)
@@ -128,14 +141,21 @@ describe.skipIf(!realThing('dovecot', 'tshark'))('a recording read by tshark', (
     }
   })
 
+  test.skipIf(!hasCorpus)('has every octet of a corpus of difficult mail', async () => {
+    const file = await exportTo('corpus.pcapng', 'client', `user == "${corpusAccount!.user}"`)
+    const leg = await followed(file, 0)
+    expect(leg.received === corpus!.received).toBe(true)
+    expect(await dialogueOf(file, 'pop.response.indicator')).toEqual(statusLinesOf(corpus!))
+  })
+
   test('shows every command and every status line in its POP dissector', async () => {
-    const file = await exportTo('dialogue.pcapng', 'client', 'client_tls == ""')
+    const file = await exportTo('dialogue.pcapng', 'client', plainOnly())
     expect(await dialogueOf(file, 'pop.request')).toEqual(linesOf(redacted(plain.sent)))
     expect(await dialogueOf(file, 'pop.response.indicator')).toEqual(statusLinesOf(plain))
   })
 
   test('shows mail as mail', async () => {
-    const file = await exportTo('mail.pcapng', 'client', 'client_tls == ""')
+    const file = await exportTo('mail.pcapng', 'client', plainOnly())
     const subjects = await tshark(file, '-Y', 'imf.subject', '-T', 'fields', '-e', 'imf.subject')
     const text = subjects.replaceAll('\n', ',')
     for (const subject of ['one', 'dots', 'long line', 'no last line end', 'large'])
@@ -143,7 +163,7 @@ describe.skipIf(!realThing('dovecot', 'tshark'))('a recording read by tshark', (
   })
 
   test('shows what was said behind STLS in a conversation of its own, decrypted', async () => {
-    const file = await exportTo('stls.pcapng', 'client', 'client_tls != ""')
+    const file = await exportTo('stls.pcapng', 'client', `user == "${account.user}" && client_tls != ""`)
     const [before, behind] = [await followed(file, 0), await followed(file, 1)]
     expect(before.sent).toBe('STLS\r\n')
     expect(before.sent + behind.sent).toBe(redacted(stls.sent))
@@ -155,7 +175,7 @@ describe.skipIf(!realThing('dovecot', 'tshark'))('a recording read by tshark', (
   })
 
   test('has the leg of the server beside it, whose list of capabilities is its own', async () => {
-    const file = await exportTo('both.pcapng', 'both', 'client_tls == ""')
+    const file = await exportTo('both.pcapng', 'both', plainOnly())
     const legs = [await followed(file, 0), await followed(file, 1)]
     expect(legs.map(({ sent }) => sent)).toEqual([redacted(plain.sent), redacted(plain.sent)])
     const [client, server] = legs
@@ -165,7 +185,7 @@ describe.skipIf(!realThing('dovecot', 'tshark'))('a recording read by tshark', (
   })
 
   test('is sound to it: right checksums, nothing malformed, nothing retransmitted or lost', async () => {
-    const file = await exportTo('sound.pcapng', 'both', 'user != ""')
+    const file = await exportTo('sound.pcapng', 'both', `user == "${account.user}"`)
     const bad = [
       'tcp.checksum.status == "Bad"',
       'ip.checksum.status == "Bad"',
