@@ -57,7 +57,7 @@ export function whyNotEditable({ editableOctets }: HeldSummary): string | null {
 export function dropText({ kind, isCommitted }: HeldSummary): string {
   if (isCommitted) {
     return kind === 'message'
-      ? 'the client gets a notice in place of the message: +OK was said already'
+      ? 'the client gets a notice instead: +OK was said already'
       : 'the client gets an empty answer: +OK was said already'
   }
   return kind === 'command'
@@ -82,7 +82,7 @@ function answerItem({ hold, kind, isCommitted }: HeldSummary): ScreenEffect {
 }
 
 function dropItem(item: HeldSummary): ScreenEffect {
-  return confirm(`Drop ${item.shown}? In its place ${dropText(item)}.`, {
+  return confirm(`Drop ${item.shown}? Then ${dropText(item)}.`, {
     type: 'request',
     request: { type: 'drop', hold: item.hold },
     done: `Dropped: ${item.shown}`,

@@ -4,7 +4,7 @@
  */
 import type { SessionRecord } from '../../sessions/session-record.js'
 import type { Breakpoint, HeldSummary } from '../../watch/protocol.js'
-import { ageText, countText, octetsText } from './quantities.js'
+import { ageText, countdownText, countText, octetsText } from './quantities.js'
 import type { TableColumn } from './table.js'
 
 export type HeldColumnId = 'for' | 'session' | 'user' | 'kind' | 'what' | 'size' | 'left' | 'client' | 'by'
@@ -40,7 +40,7 @@ export const HELD_COLUMNS: readonly TableColumn<HeldColumnId, HeldAt>[] = [
   {
     ...column('left', 'LEFT', 4, 4, 0),
     align: 'right',
-    text: ({ item, now }) => ageText(item.releaseAt - now),
+    text: ({ item, now }) => countdownText(item.releaseAt - now),
     style: ({ item, now }) => (item.releaseAt - now < SOON_MS ? 'attention' : null),
   },
   // Whether postern says +OK and blanks already, so that the client's own clock does not run out.

@@ -13,7 +13,7 @@ import type { Binding, ScreenArgument, ScreenContext, ScreenModule } from '../sc
 import { cutRow, highlightRow, row, span, titleRow } from '../spans.js'
 import { dropText, heldBindings, whyNotEditable } from './held-actions.js'
 import { LIST_START, type ListPosition, movementBindings, selectIndex } from './list-position.js'
-import { ageText, octetsText } from './quantities.js'
+import { ageText, countdownText, octetsText } from './quantities.js'
 import { sessionName } from './session-actions.js'
 
 export interface HeldItemState {
@@ -61,7 +61,7 @@ export const heldItemScreen: ScreenModule<HeldItemState> = {
   settle,
   view,
   status: ({ item, isHeld }, { now }) =>
-    item !== null && isHeld ? `HELD  goes on in ${ageText(item.releaseAt - now)}` : 'not held',
+    item !== null && isHeld ? `HELD  goes on in ${countdownText(item.releaseAt - now)}` : 'not held',
   find,
 }
 
@@ -117,7 +117,7 @@ function factRows(state: HeldItemState, item: HeldSummary, context: ScreenContex
   const facts: readonly (readonly [string, string, Style])[] = state.isHeld
     ? [
         ['held', `for ${ageText(now - item.heldAt)}, by ${item.breakpoint}`, 'plain'],
-        ['left', `${ageText(item.releaseAt - now)}, then it goes on unchanged`, 'attention'],
+        ['left', `${countdownText(item.releaseAt - now)}, then it goes on unchanged`, 'attention'],
         ['client', clientText(item), 'plain'],
         [
           'edit',

@@ -39,6 +39,13 @@ export function ageText(ms: number): string {
 }
 
 /**
+ * Writes what is left of a time that somebody waits for, in at most four cells: `9.0s`, `112s`, `17m`.
+ */
+export function countdownText(ms: number): string {
+  return ms >= MINUTE && ms < 1_000 * SECOND ? `${Math.floor(ms / SECOND)}s` : ageText(ms)
+}
+
+/**
  * Writes how long something took, in milliseconds: `0.4`, `38.1`, `4012`.
  */
 export function durationText(ms: number): string {

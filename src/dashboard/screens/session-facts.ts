@@ -121,10 +121,12 @@ function legText(way: string, tls: TlsFacts | null, now: number): Row {
   if (tls === null) return row(span(way))
   const { protocol, cipher, serverName, certificate } = tls
   const name = serverName === null ? '' : `, SNI ${serverName}`
+  // What a narrow screen cuts off is on the TLS pane; who it is and until when is looked for first.
   return row(
-    span(`${way}, ${protocol} ${cipher}${name}`),
-    certificate === null ? null : span(`; ${certificate.subject}`),
-    certificate === null ? null : untilSpan(certificate, now, '  until '),
+    span(`${way}, ${protocol}`),
+    certificate === null ? null : span(`, ${certificate.subject}`),
+    certificate === null ? null : untilSpan(certificate, now, ' until '),
+    span(`; ${cipher}${name}`, 'dim'),
   )
 }
 

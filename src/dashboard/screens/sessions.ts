@@ -197,7 +197,7 @@ function status(state: SessionsState, { store }: ScreenContext): string {
   const shown = state.order?.ordered.length ?? 0
   const all = store.sessions.length
   const parts = [
-    shown === all ? `${all} sessions` : `${shown} of ${all}`,
+    shown === all ? `${all} ${all === 1 ? 'session' : 'sessions'}` : `${shown} of ${all}`,
     state.marked.size > 0 ? `${state.marked.size} marked` : '',
     state.showsMarkedOnly ? 'MARKED ONLY' : '',
     isAsTheyCame(state.sort)

@@ -138,8 +138,7 @@ describe('what a person decides', () => {
   it('drops and kills after a question that says what the client will see', () => {
     const [drop] = effectsOf(context(), 'd')
     expect(drop).toMatchObject({
-      question:
-        'Drop RETR 3? In its place the client gets a notice in place of the message: +OK was said already.',
+      question: 'Drop RETR 3? Then the client gets a notice instead: +OK was said already.',
     })
     expect(confirmed(drop)).toMatchObject([{ request: { type: 'drop', hold: 'h1' } }])
     expect(confirmed(effectsOf(context(), 'x')[0])).toMatchObject([

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import {
   ageText,
   clockText,
+  countdownText,
   countText,
   durationText,
   octetsText,
@@ -31,6 +32,10 @@ describe('quantities', () => {
     [ageText, 60_000, '1m'],
     [ageText, 3_600_000, '1h'],
     [ageText, 172_800_000, '2d'],
+    [countdownText, 9_000, '9.0s'],
+    [countdownText, 112_900, '112s'],
+    [countdownText, 999_999, '999s'],
+    [countdownText, 1_000_000, '16m'],
     [durationText, 0.04, '0.0'],
     [durationText, 38.14, '38.1'],
     [durationText, 4_012.4, '4012'],
@@ -50,6 +55,7 @@ describe('quantities', () => {
         expect(octetsText(any).length).toBeLessThanOrEqual(6)
         expect(countText(any).length).toBeLessThanOrEqual(4)
         expect(ageText(any % 86_400_000_000).length).toBeLessThanOrEqual(4)
+        expect(countdownText(any % 86_400_000_000).length).toBeLessThanOrEqual(4)
         expect(sinceText(any % 86_400_000).length).toBeLessThanOrEqual(8)
       }),
     )
