@@ -302,8 +302,7 @@ function emptyRows({ from }: LogState, { log, filter, source, size }: ScreenCont
 function status(state: LogState, context: ScreenContext): string {
   const { shown, from, isFollowing } = settle(state, context)
   const { lines, dropped } = context.log
-  const count =
-    shown.length === lines.length ? `${lines.length} lines` : `${shown.length} of ${lines.length} lines`
+  const count = `${shown.length === lines.length ? '' : `${shown.length} of `}${lines.length} line${lines.length === 1 ? '' : 's'}`
   return [
     from === 'trace' ? 'all levels' : `${from}+`,
     count,

@@ -15,7 +15,7 @@ import type {
   Step,
 } from '../screen-module.js'
 import { cutRow, highlightRow, joinPanes, row, span, spreadRow, titleRow } from '../spans.js'
-import { LIST_START, type Movement, movementBindings, selectIndex } from './list-position.js'
+import { LIST_START, type ListExtent, type Movement, movementBindings, selectIndex } from './list-position.js'
 import { findNext } from './list-search.js'
 import {
   attachmentsDocument,
@@ -78,14 +78,15 @@ const TABS: readonly { readonly tab: Tab; readonly key: string; readonly title: 
 const bindings: readonly Binding<MessageState>[] = [
   {
     keys: ['h'],
-    label: 'headers',
+    // The row of tabs names the keys of all tabs.
+    label: '',
     help: 'overview of headers, outline and text; once more: all header fields',
     run: (state) => only(toTab(state, state.tab === 'overview' ? 'headers' : 'overview')),
   },
   tabBinding('t', 'text', 'text of the selected part'),
   {
     keys: ['a'],
-    label: 'attachments',
+    label: '',
     help: 'attachments by name, type and size',
     run: (state, context) =>
       only(toAttachment(toTab(state, 'attachments'), context, (selected) => Math.max(0, selected))),
@@ -182,13 +183,13 @@ const bindings: readonly Binding<MessageState>[] = [
   },
   {
     keys: ['['],
-    label: '',
+    label: 'previous',
     help: 'the message before',
     run: (state, context) => neighbour(state, context, -1),
   },
   {
     keys: [']'],
-    label: '',
+    label: 'next',
     help: 'the message behind',
     run: (state, context) => neighbour(state, context, 1),
   },
@@ -221,7 +222,7 @@ function stateFor(argument: ScreenArgument): MessageState {
 }
 
 function tabBinding(key: string, tab: Tab, help: string): Binding<MessageState> {
-  return { keys: [key], label: tab, help, run: (state) => only(toTab(state, tab)) }
+  return { keys: [key], label: '', help, run: (state) => only(toTab(state, tab)) }
 }
 
 function toTab(state: MessageState, tab: Tab): MessageState {
@@ -234,7 +235,7 @@ function moved(given: MessageState, context: ScreenContext, movement: Movement):
   if (state.tab === 'attachments') return toAttachment(state, context, movement)
   const document = documentOf(state, context)
   if (document === null) return state
-  const rows = documentRows(context.size)
+  const rows = documentRows(state, context.size)
   const count = lastTop(document, rows) + 1
   return { ...state, found: null, top: clamp(movement(state.top, { count, rows }), count) }
 }
@@ -251,7 +252,7 @@ function toAttachment(state: MessageState, context: ScreenContext, movement: Mov
   const selected = paths.indexOf(moved.part ?? '')
   return {
     ...moved,
-    top: selectIndex({ selected, top: state.top }, selected, extentFor(paths.length, context)).top,
+    top: selectIndex({ selected, top: state.top }, selected, extentFor(state, paths.length, context)).top,
   }
 }
 
@@ -261,7 +262,7 @@ function toPath(
   paths: readonly string[],
   movement: Movement,
 ): MessageState {
-  const index = movement(paths.indexOf(state.part ?? ''), extentFor(paths.length, context))
+  const index = movement(paths.indexOf(state.part ?? ''), extentFor(state, paths.length, context))
   const part = paths[clamp(index, paths.length)]
   // A new part is looked at from its beginning, wherever the one before was.
   return part === undefined
@@ -269,8 +270,8 @@ function toPath(
     : { ...state, part, found: null, top: state.tab === 'raw' ? state.top : 0 }
 }
 
-function extentFor(count: number, { size }: ScreenContext) {
-  return { count, rows: documentRows(size) }
+function extentFor(state: MessageState, count: number, { size }: ScreenContext): ListExtent {
+  return { count, rows: documentRows(state, size) }
 }
 
 function clamp(index: number, count: number): number {
@@ -339,7 +340,8 @@ function settle(state: MessageState, context: ScreenContext): MessageState {
   const opened = reread(state, context)
   const changed = opened === state.opened ? state : choosePart(chooseVersion({ ...state, opened }))
   const document = documentOf(changed, context)
-  const top = document === null ? 0 : Math.min(changed.top, lastTop(document, documentRows(context.size)))
+  const top =
+    document === null ? 0 : Math.min(changed.top, lastTop(document, documentRows(state, context.size)))
   return top === changed.top ? changed : { ...changed, top }
 }
 
@@ -380,8 +382,13 @@ function selectedPart(state: MessageState): MimePart | null {
 }
 
 /** Rows of a tab that has the screen, or its half, to itself: without title. */
-function documentRows({ rows }: Size): number {
-  return Math.max(1, rows - HEAD_ROWS - 1)
+function documentRows({ opened }: MessageState, { rows }: Size): number {
+  const above = opened !== null && isPartlyKept(opened) ? HEAD_ROWS + 1 : HEAD_ROWS
+  return Math.max(1, rows - above - 1)
+}
+
+function isPartlyKept({ original, message: { octets } }: OpenedMessage): boolean {
+  return original !== null && octets !== null && original.length < octets
 }
 
 function lastTop({ count }: MessageDocument, rows: number): number {
@@ -445,8 +452,8 @@ function view(given: MessageState, context: ScreenContext): readonly Row[] {
   const { columns, rows } = context.size
   const { opened } = state
   if (opened === null) return missingRows(state, context)
-  const head = [headRow(state, opened, columns), tabRow(state, context)]
-  const room = Math.max(0, rows - HEAD_ROWS)
+  const head = [headRow(state, opened, columns), tabRow(state, context), ...partlyKeptRows(opened)]
+  const room = Math.max(0, rows - head.length)
   const body = readOf(state) === null ? notKeptRows(opened, context) : bodyRows(state, context, room)
   return [...head, ...body].slice(0, rows).map((each) => highlightRow(cutRow(each, columns), context.search))
 }
@@ -456,10 +463,10 @@ function headRow({ version }: MessageState, opened: OpenedMessage, width: number
   const { octets, messageNumber, verb, uniqueId, at } = message
   const size =
     octets === null ? (record.closedAt === null ? 'still running' : 'broken off') : `${octets} octets`
-  const kept = original !== null && octets !== null && original.length < octets
+  const isPart = isPartlyKept(opened)
   const notes = [
     size,
-    kept ? `only ${original.length} kept` : null,
+    isPart ? `only ${original?.length ?? 0} kept` : null,
     sent === null ? null : `changed: ${sent.length} octets to the client`,
     sent === null ? null : version === 'sent' ? 'as the client got it' : 'as the server sent it',
     uniqueId === null ? null : `unique-id ${uniqueId}`,
@@ -468,11 +475,17 @@ function headRow({ version }: MessageState, opened: OpenedMessage, width: number
     row(
       span(` #${record.ordinal} ${record.user ?? '-'}`, 'bold'),
       `  ${verb} ${messageNumber ?? '?'}  `,
-      span(notes.join('  '), kept || sent !== null ? 'attention' : 'plain'),
+      span(notes.join('  '), isPart || sent !== null ? 'attention' : 'plain'),
     ),
     row(span(` ${clockText(at)} `, 'dim')),
     width,
   )
+}
+
+function partlyKeptRows(opened: OpenedMessage): readonly Row[] {
+  if (!isPartlyKept(opened)) return []
+  // One that watches live takes the beginning of each message, so that large mail does not push all else out.
+  return [row(span(' The rest was not kept. To have all of it, record with --write-messages.', 'attention'))]
 }
 
 /** The tab in brackets is the one that is shown: readable without colour. */
@@ -589,7 +602,7 @@ function notKeptRows({ record, message }: OpenedMessage, { source, size }: Scree
     return proseRows(
       size,
       'The content of this message is not in the recording: mail is recorded only where that is asked for.',
-      'To have it, make the recording with message content: see "postern run --help".',
+      'To have it, record with the option --write-messages.',
     )
   return proseRows(
     size,
@@ -604,7 +617,7 @@ function status(given: MessageState, context: ScreenContext): string {
   const count = listMessages(context.store, context.filter).length
   const place = index === -1 ? `not among the ${count} listed` : `message ${index + 1} of ${count}`
   const document = state.tab === 'overview' ? null : documentOf(state, context)
-  const rows = documentRows(context.size)
+  const rows = documentRows(state, context.size)
   if (document === null || document.count <= rows) return place
   const last = Math.min(document.count, state.top + rows)
   return `lines ${state.top + 1}-${last} of ${document.count}  ${place}`
@@ -653,7 +666,7 @@ function atLine(
   { count }: MessageDocument,
   found: number,
 ): MessageState {
-  const rows = documentRows(size)
+  const rows = documentRows(state, size)
   const { top } = selectIndex({ selected: 0, top: state.top }, found, { count, rows })
   return { ...state, found, top }
 }

@@ -200,7 +200,8 @@ export const messagesScreen: ScreenModule<MessagesState> = {
   status: (given, context) => {
     const state = settle(given, context)
     const all = countMessages(context.store)
-    const count = context.filter === null ? `${all} messages` : `${state.listed.length} of ${all} messages`
+    const of = context.filter === null ? '' : `${state.listed.length} of `
+    const count = `${of}${all} message${all === 1 ? '' : 's'}`
     return state.isFollowing ? `${count}  FOLLOW` : count
   },
   find: (given, context, text, direction) => {

@@ -73,8 +73,24 @@ describe('a message on the screen', () => {
     const live = open(NOT_KEPT)
     expectGolden('message-not-kept-80x24', renderScreen(messageScreen, live.state, live.context))
     const read = open(NOT_KEPT, mailScene({ source: 'recording' }))
-    expect(screen(read.state, read.context)).toContain('make the recording with message content')
+    expect(screen(read.state, read.context)).toContain('record with the option --write-messages')
     expect(screen(read.state, read.context)).not.toContain('fetch the message again')
+  })
+
+  it('says how much of a message was kept, and how to keep the rest', () => {
+    const script = fetching('s1', 'bob', START).command('RETR 1').reply('+OK').piece(LUNCH).end(99_999)
+    const { state, context } = open(
+      { session: 's1', number: 4, hold: null },
+      mailScene({ store: storeOf(script) }),
+    )
+    expect(screen(state, context)).toContain(`99999 octets  only ${LUNCH.length} kept`)
+    expect(screen(state, context)).toContain('To have all of it, record with --write-messages.')
+    expect(screen(state, context)).toContain('Noon is fine.')
+    const [saved] = pressKeys(messageScreen, state, context, 'w').effects
+    expect(saved).toMatchObject({
+      type: 'save',
+      what: `what was kept of the message, ${LUNCH.length} octets`,
+    })
   })
 
   it('says so where there is no such message', () => {
