@@ -215,10 +215,8 @@ class Dashboard {
     })
     try {
       const left = await this.#editor.left
-      // An answer that was offered and left as it is was meant to be sent; an edit was not.
-      const changed = text.restore(left) ?? (purpose === 'answer' ? octets : null)
       this.#resume()
-      this.#take({ type: 'edited', purpose, hold, octets: changed })
+      this.#take({ type: 'edited', purpose, hold, octets: text.restore(left) })
     } catch (error) {
       this.#resume()
       this.#say(wordsOf(error), 'error')

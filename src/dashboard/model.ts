@@ -8,7 +8,7 @@ import { Statistics } from '../sessions/statistics.js'
 import { SessionStore } from '../sessions/store.js'
 import type { TraceEvent } from '../trace/event.js'
 import type { Breakpoint, FromProxy, HeldSummary, ProcessFacts } from '../watch/protocol.js'
-import { type FrameAction, TABS } from './bindings.js'
+import type { FrameAction } from './bindings.js'
 import type { Size } from './frame.js'
 import type { OpenScreen, Screens } from './open-screen.js'
 import type { History, Prompt } from './prompt.js'
@@ -139,15 +139,6 @@ export function initialModel({ screens, source, isUnicode, size, now, filter }: 
     interruptedAt: null,
     typedAt: [],
   }
-}
-
-/**
- * Words a tab: `1 Sessions`, and how much is held.
- */
-export function tabLabel(model: Model, screen: ScreenId): string {
-  const index = TABS.findIndex((tab) => tab.screen === screen)
-  const count = screen === 'held' && model.held.length > 0 ? `(${model.held.length})` : ''
-  return `${index + 1} ${TABS[index]?.title ?? ''}${count}`
 }
 
 /** What a screen may look at, for a room of a size. */

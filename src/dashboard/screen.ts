@@ -97,7 +97,7 @@ export class TerminalScreen {
     })
     // Else borders are drawn in the alternate character set, which PuTTY and tmux show as letters.
     this.#blessed.tput.brokenACS = true
-    this.#attributes = facts.hasColour && this.#blessed.tput.colors >= 8 ? COLOURED : COLOURLESS
+    this.#attributes = facts.hasColour ? coloured(this.#blessed.tput.colors) : COLOURLESS
     this.#input.on('data', this.#onData)
     this.#input.on('end', this.#onGone)
     this.#input.on('error', this.#onGone)
@@ -319,14 +319,24 @@ const BLUE = 33
 const ORANGE = 172
 const GREY = 245
 
-const COLOURED: Readonly<Record<Style, number>> = {
-  ...COLOURLESS,
-  dim: attributes(0, GREY),
-  heading: attributes(BOLD, BLUE),
-  client: attributes(0, BLUE),
-  server: attributes(0, ORANGE),
-  attention: attributes(BOLD, ORANGE),
-  error: attributes(BOLD | INVERSE, ORANGE),
+// Of the eight that every terminal has, blue and magenta are readable on black and on white, and told apart by all.
+const PLAIN_BLUE = 4
+const PLAIN_MAGENTA = 5
+
+function coloured(colours: number): Readonly<Record<Style, number>> {
+  if (colours < 8) return COLOURLESS
+  const isRich = colours >= 256
+  const blue = isRich ? BLUE : PLAIN_BLUE
+  const orange = isRich ? ORANGE : PLAIN_MAGENTA
+  return {
+    ...COLOURLESS,
+    dim: attributes(0, isRich ? GREY : DEFAULT_COLOUR),
+    heading: attributes(BOLD, blue),
+    client: attributes(0, blue),
+    server: attributes(0, orange),
+    attention: attributes(BOLD, orange),
+    error: attributes(BOLD | INVERSE, orange),
+  }
 }
 
 function pictureOf(spans: Row): string {

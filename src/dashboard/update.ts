@@ -4,7 +4,7 @@
  * promises.
  */
 import { completions, FilterError, parseFilter } from '../expression/filter.js'
-import { type FrameAction, frameAction, TABS } from './bindings.js'
+import { type FrameAction, frameAction } from './bindings.js'
 import { completeCommand, runCommand } from './commands.js'
 import type { Update } from './effect.js'
 import { helpKey, NO_HELP } from './help.js'
@@ -14,7 +14,6 @@ import {
   type OpenPrompt,
   settled,
   stackOf,
-  tabLabel,
   topContext,
   topScreen,
   type Wish,
@@ -34,6 +33,7 @@ import {
 } from './prompt.js'
 import type { ScreenEffect } from './screen-module.js'
 import { askNewBreakpoint, switchBreakpoint } from './screens/breakpoint-prompt.js'
+import { tabAt } from './tabs.js'
 import { fromProxy, resume } from './update-source.js'
 
 /** What can happen. */
@@ -113,13 +113,32 @@ function applyInputs(model: Model, inputs: readonly TerminalInput[]): Update {
     const isLine = state.model.prompt !== null || state.model.help !== null
     if (!isLine) {
       const guarded = guardPaste(typedAt, inputs.slice(index), now)
-      if (guarded.isPaste) return pasteIgnored(state, guarded.typedAt)
+      if (guarded.isPaste)
+        return isLineOpener(input)
+          ? typedAhead(state, inputs.slice(index))
+          : pasteIgnored(state, guarded.typedAt)
     }
     const next = applyInput(settled(state.model), input)
     const remembered = isLine ? [] : guardPaste(typedAt, [input], now).typedAt
     state = { model: { ...next.model, typedAt: remembered }, effects: [...state.effects, ...next.effects] }
   }
   return state
+}
+
+function isLineOpener(input: TerminalInput): boolean {
+  return input.type === 'key' && (input.name === ':' || input.name === '/')
+}
+
+/**
+ * A line that a person typed while the link stood still comes at once. It is taken up to its Enter, which the person
+ * presses again: if it was a paste after all, nothing has happened.
+ */
+function typedAhead(state: Update, inputs: readonly TerminalInput[]): Update {
+  const end = inputs.findIndex((input) => input.type !== 'key' || input.name === 'enter')
+  return inputs.slice(0, end === -1 ? inputs.length : end).reduce<Update>((before, input) => {
+    const next = applyInput(settled(before.model), input)
+    return { model: { ...next.model, typedAt: [] }, effects: [...before.effects, ...next.effects] }
+  }, state)
 }
 
 function pasteIgnored(state: Update, typedAt: Model['typedAt']): Update {
@@ -165,19 +184,8 @@ function pressed(model: Model, keys: readonly string[]): Update {
 /** The tab line takes clicks; everything else is for keys. */
 function clicked(model: Model, column: number, row: number): Update {
   if (row !== 1 || model.prompt !== null || model.help !== null) return only(model)
-  const tab = TABS[tabAt(model, column)]
-  return tab === undefined ? only(model) : act(model, { type: 'tab', screen: tab.screen })
-}
-
-/** Cells of a tab: blank or bracket, number, blank, title, blank or bracket. */
-function tabAt(model: Model, column: number): number {
-  let start = 1
-  for (const [index, { screen }] of TABS.entries()) {
-    const width = tabLabel(model, screen).length + 3
-    if (column >= start && column < start + width) return index
-    start += width
-  }
-  return -1
+  const tab = tabAt(model, column)
+  return tab === null ? only(model) : act(model, { type: 'tab', screen: tab.screen })
 }
 
 function applyKey(model: Model, key: string, typed: string): Update {

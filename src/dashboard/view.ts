@@ -3,7 +3,7 @@
  * be done below. Pure: a state in, a picture out. Every size has one, down to a single cell.
  */
 import { messagesOf } from '../sessions/messages.js'
-import { FRAME_BINDINGS, TABS } from './bindings.js'
+import { FRAME_BINDINGS } from './bindings.js'
 import { widthOf, wrapTo } from './cells.js'
 import type { Frame, Row, Size, Span } from './frame.js'
 import { helpStatus, helpView } from './help.js'
@@ -20,7 +20,6 @@ import {
   STACKED_ROWS,
   screenSize,
   stackOf,
-  tabLabel,
   topContext,
   topScreen,
 } from './model.js'
@@ -28,6 +27,7 @@ import type { KeyHelp, OpenScreen } from './open-screen.js'
 import { type Preview, previewOf } from './preview.js'
 import { ageText, octetsText } from './screens/quantities.js'
 import { cutRow, fitRow, joinPanes, row, rowWidth, span, spreadRow, titleRow } from './spans.js'
+import { tabs } from './tabs.js'
 
 /**
  * Draws the whole screen. To be called with a state that is settled.
@@ -109,15 +109,13 @@ function addressSpans(model: Model): readonly (Span | string)[] {
 }
 
 function tabRow(model: Model): Row {
-  const tabs = TABS.flatMap(({ screen }): readonly (Span | string)[] => {
-    const label = tabLabel(model, screen)
-    if (model.tab === screen) return [span(`[${label}]`, 'heading'), ' ']
+  const shown = tabs(model).flatMap(({ screen, text, isSelected }): readonly (Span | string)[] => {
     const isUrgent = screen === 'held' && model.held.length > 0
-    return [span(` ${label} `, isUrgent ? 'attention' : 'plain'), ' ']
+    return [span(text, isSelected ? 'heading' : isUrgent ? 'attention' : 'plain'), ' ']
   })
   const between = model.isUnicode ? ' › ' : ' > '
   const crumbs = model.help === null ? stackOf(model).slice(1).map(crumb(model)).join(between) : 'Help'
-  return spreadRow(row(' ', ...tabs), row(crumbs === '' ? null : ` ${crumbs} `), model.size.columns)
+  return spreadRow(row(' ', ...shown), row(crumbs === '' ? null : ` ${crumbs} `), model.size.columns)
 }
 
 function crumb(model: Model): (screen: OpenScreen) => string {

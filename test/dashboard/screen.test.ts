@@ -143,6 +143,14 @@ describe('TerminalScreen', () => {
     expect(emulator.cell(0, STYLES.indexOf('error')).isInverse).toBe(true)
   })
 
+  it('uses of eight colours those that are readable on any ground', async () => {
+    const { screen, emulator } = shown({ TERM: 'xterm' })
+    screen.paint(frame(row(span('grey', 'dim'), span('orange', 'server')), row('end')))
+    await emulator.until('end')
+    expect(emulator.cell(0, 0).hasColour).toBe(false)
+    expect(emulator.written).toContain('\x1b[35morange')
+  })
+
   it('writes nothing but ASCII where the locale is not UTF-8', async () => {
     const { screen, emulator } = shown({ LANG: 'C' })
     screen.paint(frame(row('│─└…·漢é|')))

@@ -212,6 +212,17 @@ describe('a paste', () => {
     expect(held.lines()[5]).toBe('> third')
   })
 
+  it('that opens a line is typed into it, and its Enter is for the person', () => {
+    const frame = FrameModel.greeted().burst([
+      ...[...':quit'].map(keyInput),
+      keyInput('enter'),
+      keyInput('y'),
+    ])
+    expect(frame.model.prompt?.line.text).toBe('quit')
+    expect(frame.effects).toEqual([])
+    expect(frame.press('enter').effects).toEqual([{ type: 'leave' }])
+  })
+
   it('is no line that is typed fast, nor the key behind it', () => {
     const frame = FrameModel.greeted().press('/')
     frame

@@ -111,6 +111,11 @@ describe('view', () => {
     expect(lines.slice(-5, -1).join('').replaceAll(' ', '')).toBe(words.replaceAll(' ', ''))
   })
 
+  it('has all tabs in the narrowest line', () => {
+    const made = frame({ columns: 60, rows: 15 })
+    expect(made.lines()[1]).toBe(' [1 Sessions] 2 Messages 3 Rules 4 Held 5 Stats 6 Log')
+  })
+
   it('always says how to get out and where help is', () => {
     const made = frame({ columns: 60, rows: 15 })
     expect(made.lines().at(-1)).toMatch(/\? help {2}q quit$/)
