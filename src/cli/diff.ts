@@ -5,6 +5,7 @@ import type { Command } from 'commander'
 import type { DifferenceLine } from '../sessions/difference.js'
 import type { SessionRecord } from '../sessions/session-record.js'
 import { EXIT_CODES, type ExitCode } from './exit-codes.js'
+import { repeat } from './read.js'
 import type { InputOptions } from './recorded-input.js'
 
 interface DiffOptions extends InputOptions {
@@ -26,6 +27,7 @@ export function registerDiff(program: Command, report: (code: ExitCode) => void)
     .option('-f, --filter <filter>', 'only sessions for which this holds, in both files')
     .option('--session <id>', 'this session of the first file (default: all of both, in their order)')
     .option('--other-session <id>', 'this session of the second file (default: the only one)')
+    .option('--port <port>', 'in captures, look at this port of servers too, can be repeated', repeat)
     .option('--all', 'print what is alike too')
     .addHelpText('after', DIFF_HELP)
     .action(async (first: string, second: string, options: DiffOptions) => {

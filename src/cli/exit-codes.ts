@@ -16,7 +16,7 @@ export const EXIT_CODES = {
   listen: 4,
   /** Trouble with a certificate, a key or the local authority. */
   certificate: 5,
-  /** `postern doctor` could not use a server. */
+  /** `postern doctor` or `postern replay --as-client` could not use a server. */
   upstream: 6,
   /** Ended by a second SIGINT or SIGTERM, without waiting for anything. */
   interrupted: 130,
@@ -32,5 +32,5 @@ export const EXIT_CODES_HELP = `Exit status:
   3  the configuration or a filter is invalid
   4  an address cannot be listened on
   5  trouble with a certificate, a key or the local authority
-  6  postern doctor: a server cannot be used
+  6  postern doctor, replay --as-client: a server cannot be used
   130  ended by a second SIGINT or SIGTERM`

@@ -6,6 +6,7 @@ import type { Command } from 'commander'
 import { EXIT_CODES, type ExitCode } from './exit-codes.js'
 import { UsageError } from './failure.js'
 import type { SharedOptions } from './options.js'
+import { repeat } from './read.js'
 import type { InputOptions } from './recorded-input.js'
 import { note } from './standard-streams.js'
 
@@ -36,10 +37,11 @@ export function registerReplay(program: Command, report: (code: ExitCode) => voi
     .option('--as-client', 'give the recorded commands to the server of --upstream')
     .option('-f, --filter <filter>', 'the session for which this holds')
     .option('--session <id>', 'this session (default: the only one)')
+    .option('--port <port>', 'in a capture, look at this port of servers too, can be repeated', repeat)
     .option(
       '-l, --listen <url>',
       `as server, accept clients here: pop3:// or pop3s:// (default: ${DEFAULT_ADDRESS})`,
-      collect,
+      repeat,
     )
     .option('--cert <file>', 'certificate chain for pop3s://, PEM')
     .option('--key <file>', 'private key of --cert, PEM')
@@ -50,11 +52,11 @@ export function registerReplay(program: Command, report: (code: ExitCode) => voi
       '--upstream-name <name>',
       'the name its certificate must carry, where it is not the host of the URL',
     )
-    .option('--pin <sha256>', 'demand this public key or certificate of the server, can be repeated', collect)
+    .option('--pin <sha256>', 'demand this public key or certificate of the server, can be repeated', repeat)
     .option(
       '--accept-certificate <sha256>',
       'accept this one certificate although it does not verify, can be repeated',
-      collect,
+      repeat,
     )
     .option('--user <name>', 'as client, the account (default: the recorded one)')
     .option(
@@ -72,7 +74,7 @@ export function registerReplay(program: Command, report: (code: ExitCode) => voi
 /**
  * Replays until a signal ends it (as server) or the script is through (as client).
  *
- * @returns as client 0 where the server answered as recorded, 1 where it did not
+ * @returns as client 0 where the server answered as recorded, 1 where it did not, 6 where it could not be used
  * @throws UsageError for options that do not go together, files that cannot be read
  */
 export async function replay(file: string, options: ReplayOptions): Promise<ExitCode> {
@@ -128,7 +130,8 @@ async function serve(record: Recorded, options: ReplayOptions): Promise<ExitCode
     stop: () => server.close(),
     reload: async () => {},
     drainMs: () => 1_000,
-    announce: (line) => note(`postern: ${line}`),
+    // Nothing of a recording is lost with a connection: there is no reply to wait for.
+    announce: () => note('postern: ending'),
   })
   note(
     `postern: session ${record.id} answers at ${formatLegUrl({ ...url, port: server.port })}, any password will do`,
@@ -142,17 +145,21 @@ async function serve(record: Recorded, options: ReplayOptions): Promise<ExitCode
  */
 async function play(record: Recorded, options: ReplayOptions): Promise<ExitCode> {
   const { playThroughProxy } = await import('./play-through-proxy.js')
-  const { clientScript } = await import('../replay/client-script.js')
+  const { comparable } = await import('../replay/comparable.js')
   const { differenceOf, isAlike } = await import('../sessions/difference.js')
   const { differenceText } = await import('./diff.js')
-  const script = clientScript(record, {
-    credentials: await credentials(record.user, options),
-    deletes: options.deletions === true,
-  })
+  const script = await scriptOf(record, options)
   for (const text of script.notes) note(`postern: ${text}`)
-  const { played, problem } = await playThroughProxy(script, { ...options, listen: ['pop3://127.0.0.1:0'] })
-  if (problem !== null) note(`postern: the play ended early: ${problem}`)
-  const lines = differenceOf(record, played)
+  const { played, problem, failure } = await playThroughProxy(script, options)
+  if (problem?.type === 'no-session' || problem?.type === 'no-login') {
+    note(`postern: ${problem.text}`)
+    const cure = problem.type === 'no-login' ? WRONG_CREDENTIALS : (failure?.hint ?? null)
+    if (cure !== null) note(`postern: ${cure}`)
+    return problem.type === 'no-login' ? EXIT_CODES.failure : EXIT_CODES.upstream
+  }
+  if (problem !== null) note(`postern: the play ended early: ${failure?.text ?? problem.text}`)
+  const compared = comparable(record, played, script)
+  const lines = differenceOf(compared.recorded, compared.played)
   process.stdout.write(differenceText(lines, options.all === true))
   const alike = isAlike(lines) && problem === null
   note(
@@ -161,6 +168,20 @@ async function play(record: Recorded, options: ReplayOptions): Promise<ExitCode>
       : 'postern: the server answered otherwise than recorded',
   )
   return alike ? EXIT_CODES.success : EXIT_CODES.failure
+}
+
+const WRONG_CREDENTIALS = `nothing was compared; check --user, and the password in --password-file or ${PASSWORD_VARIABLE}`
+
+async function scriptOf(record: Recorded, options: ReplayOptions) {
+  const { clientScript, ReplayError } = await import('../replay/client-script.js')
+  try {
+    return clientScript(record, {
+      credentials: await credentials(record.user, options),
+      deletes: options.deletions === true,
+    })
+  } catch (error) {
+    throw error instanceof ReplayError ? new UsageError(error.message) : error
+  }
 }
 
 async function credentials(recorded: string | null, options: ReplayOptions) {
@@ -183,10 +204,6 @@ function firstLine(file: string): string {
   }
 }
 
-function collect(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value]
-}
-
 const REPLAY_HELP = `
 Examples:
   $ postern replay --as-server session.jsonl
@@ -195,4 +212,4 @@ Examples:
       what the server answers today, compared with the recording
 
 Record with the content of messages (--write-messages) to have them served. Exit status as client: 0
-where the server answered as recorded, 1 where it did not.`
+where the server answered as recorded, 1 where it did not, 6 where it could not be used.`

@@ -5,15 +5,25 @@
 import { connect, type Socket } from 'node:net'
 import type { Limits } from '../pop3/limits.js'
 import { type ExpectedOfServer, ReplyDecoder, type ServerEvent } from '../pop3/reply-decoder.js'
+import { safeText } from '../trace/safe-text.js'
 import type { ClientScript } from './client-script.js'
 
 /** How far the play came. */
 export interface PlayedScript {
   /** Lines that were answered. */
   readonly answered: number
-  /** Why it ended before its end; null where it did not. */
-  readonly problem: string | null
+  /** Why it ended before its end, null where it did not; harmless. */
+  readonly problem: PlayProblem | null
 }
+
+/** What ended a play. */
+export interface PlayProblem {
+  /** `no-session`: the server could not be used at all. `no-login`: it did not let the client in. */
+  readonly type: 'no-session' | 'no-login' | 'cut-off'
+  readonly text: string
+}
+
+const SHOWN_CODE_POINTS = 500
 
 /**
  * Plays a script over plain POP3.
@@ -27,25 +37,39 @@ export async function playClient(
   limits: Limits,
 ): Promise<PlayedScript> {
   const socket = await connected(address)
-  socket.setTimeout(limits.idleMs, () => socket.destroy(new Error('no answer in time')))
   const replies = repliesOf(socket, limits)
   let answered = 0
   try {
     const greeting = await replies.next('greeting')
-    if (greeting === null) return { answered, problem: 'the connection ended before the greeting' }
-    if (greeting.type !== 'greeting' || greeting.status.indicator === '-ERR') {
-      return { answered, problem: 'the greeting is no +OK' }
-    }
-    for (const { shown, wire, shape } of script.lines) {
+    const problem = greetingProblem(greeting, replies)
+    if (problem !== null) return { answered, problem }
+    for (const { shown, wire, shape, mustLogIn } of script.lines) {
       socket.write(wire)
       const reply = await replies.next(shape)
-      if (reply === null) return { answered, problem: `the connection ended before ${shown} was answered` }
+      if (reply === null) {
+        const text = `${replies.ending()} before ${safeText(shown, SHOWN_CODE_POINTS)} was answered`
+        return { answered, problem: { type: 'cut-off', text } }
+      }
       answered += 1
+      if (mustLogIn && reply.type === 'reply' && reply.status.indicator === '-ERR') {
+        const text = `the server refused the login: ${shownLine(reply.wire)}`
+        return { answered, problem: { type: 'no-login', text } }
+      }
     }
     return { answered, problem: null }
   } finally {
     socket.destroy()
   }
+}
+
+function greetingProblem(greeting: ServerEvent | null, replies: Replies): PlayProblem | null {
+  if (greeting === null) return { type: 'no-session', text: `${replies.ending()} before the greeting` }
+  if (greeting.type === 'greeting' && greeting.status.indicator === '+OK') return null
+  return { type: 'no-session', text: `there is no session: ${shownLine(greeting.wire)}` }
+}
+
+function shownLine(wire: Buffer): string {
+  return safeText(wire.toString('utf8').trimEnd(), SHOWN_CODE_POINTS)
 }
 
 function connected(address: { readonly host: string; readonly port: number }): Promise<Socket> {
@@ -62,16 +86,23 @@ function connected(address: { readonly host: string; readonly port: number }): P
 interface Replies {
   /** The next greeting or complete reply; null where the connection ended before. */
   next(expecting: ExpectedOfServer): Promise<ServerEvent | null>
+  /** How the connection ended. */
+  ending(): string
 }
 
 /** Content is looked at for its end and thrown away: the proxy between keeps what is to be kept. */
 function repliesOf(socket: Socket, limits: Limits): Replies {
   const decoder = new ReplyDecoder(limits)
   let hasEnded = false
+  let ending = 'the connection ended'
   let wake: () => void = () => {}
   socket.on('data', (octets: Buffer) => {
     decoder.push(octets)
     wake()
+  })
+  socket.setTimeout(limits.idleMs, () => {
+    ending = `nothing came for ${Math.round(limits.idleMs / 1_000)} s`
+    socket.destroy()
   })
   const ended = (): void => {
     hasEnded = true
@@ -80,6 +111,7 @@ function repliesOf(socket: Socket, limits: Limits): Replies {
   socket.on('error', ended)
   socket.on('close', ended)
   return {
+    ending: () => ending,
     async next(expecting) {
       let first: ServerEvent | null = null
       for (;;) {

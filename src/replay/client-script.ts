@@ -5,7 +5,7 @@
 import { decodeCommand, type ReplyShape, replyShapeOf } from '../pop3/command.js'
 import { encodeCommand } from '../pop3/encoder.js'
 import { REDACTED, Secret } from '../pop3/secret.js'
-import { exchangesOf } from '../sessions/exchanges.js'
+import { type ExchangeTold, exchangesOf } from '../sessions/exchanges.js'
 import type { SessionRecord } from '../sessions/session-record.js'
 
 /** Who logs in. */
@@ -28,6 +28,10 @@ export interface ScriptLine {
   /** With its CRLF; holds the password where it is PASS. */
   readonly wire: Buffer
   readonly shape: ReplyShape
+  /** Number of the recorded command that this one repeats; null where it stands in for another. */
+  readonly repeats: number | null
+  /** Completes a login that succeeded when it was recorded: without it, nothing behind can be compared. */
+  readonly mustLogIn: boolean
 }
 
 export interface ClientScript {
@@ -43,40 +47,65 @@ export class ReplayError extends Error {
 
 const LF = 0x0a
 const NO_VERBS: ReadonlySet<string> = new Set()
-/** Logins that need something which only the recorded moment had; USER and PASS stand in for them. */
-const REPLACED_LOGINS: ReadonlySet<string> = new Set(['AUTH', 'APOP', 'RPOP'])
+const COMPLETES_LOGIN: ReadonlySet<string> = new Set(['PASS', 'APOP', 'RPOP', 'AUTH'])
 
 /**
- * Makes the script of a session's client.
+ * Makes the script of a session's client. Of several logins one is played: that which succeeded, else the last.
  *
  * @throws ReplayError where the session logged in and no credentials are given
  */
 export function clientScript(record: SessionRecord, options: ClientScriptOptions): ClientScript {
   const lines: ScriptLine[] = []
   const notes = new Set<string>()
-  for (const { verb, shown, wire, origin } of exchangesOf(record)) {
+  const exchanges = exchangesOf(record)
+  const login = loginOf(exchanges)
+  for (const exchange of exchanges) {
+    const { verb, shown, wire, origin, number } = exchange
     if (origin === 'watcher') notes.add('commands that a person sent into the session are left out')
     else if (verb === 'STLS')
       notes.add('STLS is left out: the session is played without TLS toward its client')
     else if (verb === 'DELE' && !options.deletes) notes.add('DELE is left out, so that nothing is deleted')
-    else if (verb === 'USER') lines.push(userLine(options, shown))
-    else if (verb === 'PASS') lines.push(passLine(options))
-    else if (REPLACED_LOGINS.has(verb) && shown.trim().toUpperCase() !== 'AUTH') {
-      notes.add(
-        `${verb} is played as USER and PASS: a recording holds nothing of a login that could be repeated`,
-      )
-      lines.push(userLine(options, `USER ${record.user ?? ''}`), passLine(options))
+    else if (verb === 'USER' || completesLogin(exchange)) {
+      if (login !== null && !login.includes(exchange)) notes.add('of several logins only one is played')
+      else if (verb === 'USER') lines.push(userLine(record, exchange, options))
+      else if (verb === 'PASS') lines.push(passLine(record, exchange, options))
+      else {
+        notes.add(
+          `${verb} is played as USER and PASS: a recording holds nothing of a login that could be repeated`,
+        )
+        const user = { ...userLine(record, exchange, options), shown: `USER ${record.user ?? ''}` }
+        const pass = { ...passLine(record, exchange, options), repeats: null }
+        lines.push({ ...user, repeats: null }, pass)
+      }
     } else if (shown.includes(REDACTED)) notes.add('commands with redacted arguments are left out')
-    else lines.push(scriptLine(wire ?? Buffer.from(`${shown}\r\n`, 'utf8')))
+    else lines.push(repeatedLine(wire ?? Buffer.from(`${shown}\r\n`, 'utf8'), number))
   }
-  if (lines.at(-1)?.shown !== 'QUIT') {
+  if (lines.at(-1)?.shown.toUpperCase() !== 'QUIT') {
     notes.add('QUIT is sent at the end, though the recorded client gave none')
-    lines.push(scriptLine(Buffer.from('QUIT\r\n', 'latin1')))
+    lines.push({ ...repeatedLine(Buffer.from('QUIT\r\n', 'latin1'), 0), repeats: null })
   }
   return { lines, notes: [...notes] }
 }
 
-function userLine({ credentials }: ClientScriptOptions, shown: string): ScriptLine {
+/** The command that completed the login, and the USER before it where it is a PASS; null where none was tried. */
+function loginOf(exchanges: readonly ExchangeTold[]): readonly ExchangeTold[] | null {
+  const tried = exchanges.filter(completesLogin)
+  const chosen = tried.find(({ reply }) => reply?.indicator === '+OK') ?? tried.at(-1)
+  if (chosen === undefined) return null
+  const user = exchanges.findLast(({ verb, number }) => verb === 'USER' && number < chosen.number)
+  return chosen.verb === 'PASS' && user !== undefined ? [user, chosen] : [chosen]
+}
+
+/** AUTH alone asks for the mechanisms. */
+function completesLogin({ verb, shown, origin }: ExchangeTold): boolean {
+  return origin === 'client' && COMPLETES_LOGIN.has(verb) && shown.trim().toUpperCase() !== 'AUTH'
+}
+
+function userLine(
+  record: SessionRecord,
+  { shown, number }: ExchangeTold,
+  { credentials }: ClientScriptOptions,
+): ScriptLine {
   if (credentials === null) throw missing()
   const words = {
     verb: 'USER',
@@ -84,13 +113,27 @@ function userLine({ credentials }: ClientScriptOptions, shown: string): ScriptLi
     arguments: [],
     secret: new Secret(Buffer.from(credentials.user)),
   }
-  return { ...scriptLine(encodeCommand(words)), shown: shown.includes(REDACTED) ? `USER ${REDACTED}` : shown }
+  return {
+    ...repeatedLine(encodeCommand(words), number),
+    shown: shown.includes(REDACTED) ? `USER ${REDACTED}` : shown,
+    // Another account than the recorded one is what was asked for, not a difference of the server.
+    repeats: credentials.user === record.user ? number : null,
+  }
 }
 
-function passLine({ credentials }: ClientScriptOptions): ScriptLine {
+function passLine(
+  record: SessionRecord,
+  { reply, number }: ExchangeTold,
+  { credentials }: ClientScriptOptions,
+): ScriptLine {
   if (credentials === null) throw missing()
   const words = { verb: 'PASS', keyword: 'PASS', arguments: [], secret: credentials.password }
-  return { ...scriptLine(encodeCommand(words)), shown: `PASS ${REDACTED}` }
+  return {
+    ...repeatedLine(encodeCommand(words), number),
+    shown: `PASS ${REDACTED}`,
+    repeats: credentials.user === record.user ? number : null,
+    mustLogIn: reply?.indicator === '+OK',
+  }
 }
 
 function missing(): ReplayError {
@@ -99,10 +142,11 @@ function missing(): ReplayError {
   )
 }
 
-function scriptLine(wire: Buffer): ScriptLine {
+function repeatedLine(wire: Buffer, repeats: number): ScriptLine {
   if (wire.indexOf(LF) !== wire.length - 1) {
     throw new ReplayError('the recording has a command of more than one line: it was not written by postern')
   }
   const { command } = decodeCommand(wire, NO_VERBS)
-  return { shown: wire.toString('latin1').trimEnd(), wire, shape: replyShapeOf(command) }
+  const shown = wire.toString('latin1').trimEnd()
+  return { shown, wire, shape: replyShapeOf(command), repeats, mustLogIn: false }
 }

@@ -199,23 +199,46 @@ export class StandIn {
 
   #dropListing(): Answer {
     const lines = this.#listing('LIST')
-    if (lines === null) return refused('the recording has neither STAT nor LIST', 'missing')
+    if (lines === null) return refused('the recording has neither STAT, LIST nor a message', 'missing')
     const octets = lines.reduce((sum, line) => sum + (Number(line.split(' ')[1]) || 0), 0)
     return accepted(`${lines.length} ${octets}`)
   }
 
-  #lineOfListing(verb: string, messageNumber: string | undefined): Answer {
+  #lineOfListing(verb: 'LIST' | 'UIDL', messageNumber: string | undefined): Answer {
     const lines = this.#listing(verb)
-    if (messageNumber === undefined || lines === null) return refused('not in the recording', 'missing')
+    if (lines === null) return refused('not in the recording', 'missing')
+    if (messageNumber === undefined) {
+      const listing = Buffer.from(lines.map((line) => `${line}\r\n`).join(''), 'latin1')
+      return {
+        octets: [encodeStatusLine('+OK', null, ''), listing, TERMINATION],
+        afterMs: 0,
+        origin: 'follows',
+      }
+    }
     const line = lines.find((one) => one.split(' ')[0] === String(Number(messageNumber)))
     return line === undefined ? refused('no such message in the recording', 'follows') : accepted(line)
   }
 
-  #listing(verb: string): readonly string[] | null {
+  /** What the server listed; where nobody asked it, the messages that were fetched are the maildrop. */
+  #listing(verb: 'LIST' | 'UIDL'): readonly string[] | null {
     const wire = this.#exchanges.find((exchange) => exchange.shown.toUpperCase() === verb)?.content?.wire
-    if (wire === undefined || wire === null) return null
+    if (wire === undefined || wire === null) return verb === 'LIST' ? this.#fetchedMessages() : null
     const lines = removeByteStuffing(wire).toString('latin1').split('\r\n')
     return lines.filter((line) => line !== '')
+  }
+
+  /** A scan listing of the messages that can be served; null where there is none. */
+  #fetchedMessages(): readonly string[] | null {
+    const octetsOf = new Map<number, number>()
+    for (const exchange of this.#exchanges) {
+      const messageNumber = Number(exchange.shown.split(' ')[1])
+      const { octets = null, wire = null } = exchange.content ?? {}
+      if (wire !== null && octets !== null && isWholeMessage(exchange, String(messageNumber))) {
+        octetsOf.set(messageNumber, octets)
+      }
+    }
+    if (octetsOf.size === 0) return null
+    return [...octetsOf].toSorted(([one], [other]) => one - other).map((words) => words.join(' '))
   }
 
   /** TOP follows from a whole message, and RETR from a TOP that asked for all of it. */

@@ -59,6 +59,46 @@ describe("the script of a recorded session's client", () => {
     expect(notes).toEqual([expect.stringMatching(/^AUTH is played as USER and PASS/)])
   })
 
+  it('plays of several logins the one that succeeded, and goes on only with it', () => {
+    const record = recordedSession([
+      ['AUTH PLAIN', '-ERR no'],
+      ['USER alice', '+OK'],
+      ['PASS [redacted]', '-ERR no'],
+      ['USER bob', '+OK'],
+      ['PASS [redacted]', '+OK'],
+      ['QUIT', '+OK'],
+    ])
+    const { lines, notes } = clientScript(record, { credentials: CREDENTIALS, deletes: false })
+    expect(lines.map(({ shown, mustLogIn }) => [shown, mustLogIn])).toEqual([
+      ['USER bob', false],
+      ['PASS [redacted]', true],
+      ['QUIT', false],
+    ])
+    expect(notes).toEqual(['of several logins only one is played'])
+  })
+
+  it('tells which recorded command each line repeats', () => {
+    const record = recordedSession(
+      [
+        ['STLS', '+OK'],
+        ['USER bob', '+OK'],
+        ['PASS [redacted]', '+OK'],
+        ['DELE 1', '+OK'],
+        ['STAT', '+OK 1 1'],
+      ],
+      { user: 'bob' },
+    )
+    const own = clientScript(record, { credentials: CREDENTIALS, deletes: false })
+    expect(own.lines.map(({ shown, repeats }) => [shown, repeats])).toEqual([
+      ['USER bob', 2],
+      ['PASS [redacted]', 3],
+      ['STAT', 5],
+      ['QUIT', null],
+    ])
+    const other = clientScript(record, { credentials: { ...CREDENTIALS, user: 'eve' }, deletes: false })
+    expect(other.lines.map(({ repeats }) => repeats)).toEqual([null, null, 5, null])
+  })
+
   it('asks for an account where the session logged in, and leaves out what is redacted', () => {
     const login = recordedSession([['USER alice', '+OK']])
     expect(() => clientScript(login, { credentials: null, deletes: false })).toThrow(ReplayError)

@@ -79,6 +79,22 @@ describe('a recorded session in place of its server', () => {
     expect(talk('DELE 1\r\nRSET\r\n').said).toBe('+OK\r\n+OK\r\n')
   })
 
+  it('lists the messages that were fetched where nobody asked the server for a list', () => {
+    const turns: readonly RecordedTurn[] = [
+      ['RETR 10', '+OK', 'b\r\n'],
+      ['RETR 2', '+OK', MAIL],
+      ['RETR 3', '+OK', null],
+      ['RETR 4', '-ERR no such message'],
+    ]
+    const octets = MAIL.length - 1
+    expect(talk('STAT\r\n', turns).said).toBe(`+OK 2 ${octets + 3}\r\n`)
+    expect(talk('LIST\r\n', turns).said).toBe(`+OK\r\n2 ${octets}\r\n10 3\r\n.\r\n`)
+    expect(talk('LIST 10\r\n', turns).said).toBe('+OK 10 3\r\n')
+    expect(talk('UIDL\r\n', turns).said).toMatch(/^-ERR/)
+    const without: readonly RecordedTurn[] = [['RETR 1', '+OK', null]]
+    expect(talk('STAT\r\nLIST\r\n', without).said).toMatch(/^-ERR .*\r\n-ERR .*\r\n$/)
+  })
+
   it('serves by RETR what was fetched by a TOP of all lines', () => {
     const turns: readonly RecordedTurn[] = [['TOP 3 99999999', '+OK', MAIL]]
     expect(talk('RETR 3\r\n', turns).said).toBe(`+OK ${MAIL.length - 1} octets\r\n${MAIL}.\r\n`)
