@@ -343,4 +343,44 @@ describe('the screens that there are', () => {
       await emulator.until((text) => !text.includes('Esc close'))
     }
   })
+
+  it.each([
+    '\x1b]0;title\x07\x1b[2J\x1b[31mred\x1b[8m',
+    '\x9b31m\x90evil\x9c',
+    '\u202egro.elpmaxe@ecila\u2066',
+    '{red-fg}{bold}{/}{escape}',
+    '👨‍👩‍👧‍👦😀🇩🇪⚠️漢字e\u0334\u0335',
+    'x'.repeat(4_096),
+  ])('show a user named %j within the cells of the user, and change no other', async (user) => {
+    const pictures = await Promise.all(
+      ['alice', user].map(async (name) => {
+        const { emulator, source } = started({ screens: SCREENS, now: () => 1_795_183_312_117 })
+        const loggedIn: TraceEvent = {
+          at: 1_795_183_312_117,
+          session: 's1',
+          content: { type: 'logged-in', user: name, mechanism: 'USER' },
+        }
+        source.say({
+          type: 'events',
+          events: [{ ...opened('s1'), at: 1_795_183_312_000 }, loggedIn],
+          dropped: 0,
+        })
+        await emulator.until('TRAN')
+        return emulator
+      }),
+    )
+    const [plain, hostile] = pictures
+    const header = plain?.lines().find((line) => line.includes('USER')) ?? ''
+    const from = header.indexOf('USER')
+    const to = header.indexOf('TLS')
+    expect(to).toBeGreaterThan(from)
+    const row = plain?.lines().findIndex((line) => line.includes('alice')) ?? -1
+    for (let y = 0; y < 24; y += 1) {
+      for (let x = 0; x < 80; x += 1) {
+        if (y === row && x >= from && x < to) continue
+        expect(hostile?.cell(x, y), `column ${x}, row ${y}`).toEqual(plain?.cell(x, y))
+      }
+    }
+    expect(hostile?.written).not.toMatch(/\x1b\]|[\x80-\x9f]/)
+  })
 })
