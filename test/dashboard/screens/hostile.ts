@@ -100,9 +100,9 @@ function cellsOf(line: string): readonly string[] {
 
 function replaced<Value>(value: Value, text: string): Value {
   return JSON.parse(JSON.stringify(value), (_, part: unknown) => {
-    if (typeof part === 'string') return part.replaceAll(FIELD, text)
+    if (typeof part === 'string') return part.replaceAll(FIELD, () => text)
     const octets = octetsOf(part)
-    return octets === null ? part : Buffer.from(octets.toString('utf8').replaceAll(FIELD, text))
+    return octets === null ? part : Buffer.from(octets.toString('utf8').replaceAll(FIELD, () => text))
   })
 }
 
