@@ -230,8 +230,8 @@ function ask(
   return { ...model, prompt: checked(model, prompt), note: null }
 }
 
-/** Keys within this time of the question belong to the burst that opened it. */
-const ANSWER_MS = 30
+/** Keys within this time of the question belong to the burst that opened it; nobody reads a question so fast. */
+const ANSWER_MS = 10
 
 function keyInPrompt(model: Model, prompt: OpenPrompt, key: string, typed: string): Update {
   if (key === 'escape' || key === 'C-c') return only({ ...model, prompt: null })

@@ -1,8 +1,9 @@
 /**
  * The built program in a real terminal: what a person does, and what is left of it when they go.
  */
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { connectClient, logIn, type Pop3Client } from '../support/pop3-client.js'
 import { realThing } from '../support/real.js'
@@ -25,6 +26,8 @@ describe.skipIf(!realThing('tmux'))('in tmux', () => {
 
   afterEach(async () => {
     await tmux.end()
+    // The proxy of the second test runs in the background, and outlives a test that fails.
+    if (existsSync(join(place.path, 'proxy'))) endProcess(pidIn('proxy'))
     place.remove()
   })
 
@@ -99,6 +102,8 @@ describe.skipIf(!realThing('tmux'))('in tmux', () => {
     await tmux.type('q')
     await tmux.until(/End the proxy\? 1 session is open/)
     mine.destroy()
+    // A key at once behind the question would be taken for the end of a paste.
+    await wait(50)
     await tmux.type('y')
     await tmux.until('ended 0')
     expect(await tmux.modes()).toBe(RESTORED)
@@ -140,6 +145,13 @@ describe.skipIf(!realThing('tmux'))('in tmux', () => {
     await tmux.press('C-c')
     await tmux.until((text) => !text.includes('LIVE'))
     expect(await tmux.modes()).toBe(RESTORED)
-    process.kill(pidIn('proxy'), 'SIGTERM')
   })
 })
+
+function endProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGTERM')
+  } catch {
+    // It has ended already.
+  }
+}
