@@ -382,3 +382,42 @@ colour: blue
     expect(problems('__proto__: { log: 1 }\n')).toHaveLength(1)
   })
 })
+
+describe('a recording in a configuration', () => {
+  it('has its settings, with defaults that depend on each other', () => {
+    const write = (text: string) => parseConfig(`write: ${text}\n`, FILE).settings.write
+    const base = { file: '/etc/postern/a.jsonl', messageOctets: 0, filter: null, maxOctets: 2 ** 30, keep: 0 }
+    expect(write('a.jsonl')).toEqual(base)
+    expect(write('{file: a.jsonl}')).toEqual(base)
+    expect(write('{file: a.jsonl, messages: true}')).toEqual({ ...base, messageOctets: 16_777_216 })
+    expect(write('{file: a.jsonl, messages: 4KiB}')).toEqual({ ...base, messageOctets: 4_096 })
+    expect(write('{file: a.jsonl, max-size: 64MiB}')).toEqual({ ...base, maxOctets: 67_108_864, keep: 5 })
+    expect(write('{file: a.jsonl, max-size: 65536, keep: 2}')).toEqual({
+      ...base,
+      maxOctets: 65_536,
+      keep: 2,
+    })
+    expect(write(`{file: a.jsonl, filter: 'user == "bob"'}`)).toEqual({ ...base, filter: 'user == "bob"' })
+  })
+
+  it.each([
+    ['{messages: true}', /write\.file: .*expected the path of a file/],
+    ['{file: a, max-size: 1KiB}', /write\.max-size: found "1KiB", expected a number of octets.* from 64KiB/],
+    ['{file: a, keep: 101}', /write\.keep: found 101, expected a whole number from 0 to 100/],
+    ['{file: a, messages: some}', /write\.messages: found "some", expected .*octets/],
+    [`{file: a, filter: 'usre == 1'}`, /write\.filter: .*expected a filter \(column 1: unknown field `usre`/],
+    ['{file: a, size: 1}', /the unknown key "size".*file, messages, filter, max-size, keep/],
+  ])('is refused with words: %s', (text, problem) => {
+    expect(() => parseConfig(`write: ${text}\n`, FILE)).toThrow(problem)
+  })
+
+  it('has a control socket beside it, or none', () => {
+    const control = (text: string) => parseConfig(text, FILE).settings.control
+    expect(control('control: run/postern.sock\n')).toEqual({
+      type: 'path',
+      path: '/etc/postern/run/postern.sock',
+    })
+    expect(control('control: none\n')).toEqual({ type: 'none' })
+    expect(control('')).toBeNull()
+  })
+})

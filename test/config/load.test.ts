@@ -65,6 +65,27 @@ describe('loadConfig', () => {
     })
   })
 
+  it('lets options change the recording of a file, and another file begin anew', () => {
+    write('work/postern.yaml', 'write: {file: a.jsonl, messages: true, max-size: 1MiB, keep: 3}\n')
+    const changed = load({ writeFilter: 'errors > 0', writeMessageOctets: 10 })
+    expect(changed.settings.write).toEqual({
+      file: join(root, 'work/a.jsonl'),
+      messageOctets: 10,
+      filter: 'errors > 0',
+      maxOctets: 1_048_576,
+      keep: 3,
+    })
+    expect(changed.origins.get('write.filter')).toBe('command line')
+    expect(load({ writeFile: '/b.jsonl' }).settings.write).toMatchObject({ messageOctets: 0, keep: 0 })
+    expect(load({ writeFile: '/b.jsonl', writeMaxOctets: 65_536 }).settings.write).toMatchObject({ keep: 5 })
+  })
+
+  it('refuses options about a recording where nothing is recorded', () => {
+    expect(() => load({ writeMessageOctets: 10, writeFilter: 'x' })).toThrow(
+      '--write-messages, --write-filter: nothing is recorded; name the file with --write',
+    )
+  })
+
   it('lets the later file win key by key, and the services as a whole', () => {
     const system = write(
       'etc/postern.yaml',

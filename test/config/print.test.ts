@@ -54,6 +54,16 @@ describe('printSettings', () => {
     expect(settingsOf(printSettings(settings, new Map()))).toEqual(settings)
   })
 
+  it('writes what is recorded, and where watchers attach', () => {
+    const settings = settingsOf(
+      `write: {file: /a.jsonl, messages: 4KiB, filter: 'user == "bob"', max-size: 1MiB, keep: 2}\ncontrol: /run/c.sock\n`,
+    )
+    expect(settings.write?.filter).toBe('user == "bob"')
+    expect(settingsOf(printSettings(settings, null))).toEqual(settings)
+    const none = settingsOf('control: none\n')
+    expect(settingsOf(printSettings(none, null))).toEqual(none)
+  })
+
   it('writes every limit so that it is read back', () => {
     const odd = Object.fromEntries(LIMIT_FACTS.map(({ limit, least }) => [limit, least + 1]))
     const base = settingsOf(FULL)
