@@ -74,9 +74,9 @@ export async function demo(
     announce: (line) => watching.say(line),
   })
   // Signals are taken by now: whoever reads this may send one as soon as it is there.
-  for (const text of instructions) note(text)
-  if (showsDashboard) {
-    // Below the dashboard nobody sees what was printed.
+  if (!showsDashboard) for (const text of instructions) note(text)
+  else {
+    // Below the dashboard nobody sees what is printed, and when it ends it is true no more.
     for (const line of instructions.join('\n').split('\n')) {
       if (line.trim() !== '') log.info({ event: 'demo-hint', text: line.trim() })
     }

@@ -60,5 +60,6 @@ export function recordingSource(reader: EventReader): DashboardSource {
 }
 
 function problemLine(text: string): string {
-  return JSON.stringify({ level: 40, time: Date.now(), event: 'unreadable', text })
+  const time = new Date().toISOString()
+  return JSON.stringify({ level: 'warn', time, event: 'unreadable', text })
 }
