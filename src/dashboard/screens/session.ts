@@ -52,8 +52,9 @@ export interface SessionState {
   readonly unfolded: ReadonlySet<LineKey>
   readonly isFollowing: boolean
   readonly position: ListPosition
-  /** All lines of the session. */
+  /** All lines of the session, and when they were read. */
   readonly lines: readonly DialogueLine[]
+  readonly readAt: number
   /** Those that are shown, and the rows that they take. */
   readonly shown: readonly DialogueLine[]
   readonly items: readonly DialogueItem[]
@@ -61,6 +62,9 @@ export interface SessionState {
   readonly width: number
 }
 
+/** From so many lines on, a dialogue that goes on is read anew no more often than this: 20,000 take 40 ms. */
+const LONG_DIALOGUE = 2_000
+const REREAD_MS = 500
 /** Under so many rows the facts give way to the dialogue. */
 const SHORT_ROWS = 12
 /** So many rows stay for the dialogue and its head, however much is to be said of the login. */
@@ -191,6 +195,7 @@ function open({ session: id, number }: ScreenArgument, context: ScreenContext): 
     isFollowing: wanted === -1 && session !== null && session.closedAt === null,
     position: { selected: Math.max(0, wanted), top: 0 },
     lines,
+    readAt: context.now,
     shown: lines,
     items,
     width,
@@ -199,15 +204,24 @@ function open({ session: id, number }: ScreenArgument, context: ScreenContext): 
 
 function settle(state: SessionState, context: ScreenContext): SessionState {
   if (state.session === null) return state
-  const lines = dialogueOf(state.session)
+  const lines = readLines(state, state.session, context.now)
   const width = context.size.columns
   const isSame = lines === state.lines && width === state.width
-  const next = isSame ? state : withItems({ ...state, lines, width })
+  const next = isSame ? state : withItems({ ...state, lines, width, readAt: context.now })
   const extent = extentOf(next, context)
   const { position } = state
   if (state.pane === 'tls') return { ...next, position: selectIndex(position, position.selected, extent) }
   if (state.isFollowing) return { ...next, position: selectIndex(position, extent.count - 1, extent) }
   return { ...next, position: followIndex(position, placeOf(state, next.items), extent) }
+}
+
+function readLines(
+  { lines, readAt }: SessionState,
+  session: SessionRecord,
+  now: number,
+): readonly DialogueLine[] {
+  const isRecent = now >= readAt && now - readAt < REREAD_MS
+  return lines.length > LONG_DIALOGUE && isRecent ? lines : dialogueOf(session)
 }
 
 function view(state: SessionState, context: ScreenContext): readonly Row[] {
