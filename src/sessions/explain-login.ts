@@ -108,15 +108,15 @@ function refusedByServer(heard: Heard, turn: Turn, reply: Of<'reply'>): RefusalT
   switch (reply.responseCode?.toUpperCase()) {
     case 'AUTH':
       return [
-        'wrong password or user name: the server says the credentials are at fault [AUTH]',
+        'wrong password or user name: the server says so [AUTH]',
         'server',
         'correct user name or password in the mail program; some providers ask for an app password',
       ]
     case 'IN-USE':
       return [
-        'the maildrop is in use: the login was right, another session holds its lock [IN-USE]',
+        'the maildrop is in use: the login was right, but locked [IN-USE]',
         'server',
-        'wait for the other session to end, or poll from one program only; a session that broke off holds the lock until the server gives it up',
+        'wait for the other session that holds the lock to end, or poll from one program only; one that broke off holds it until the server gives it up',
       ]
     case 'LOGIN-DELAY':
       return [
@@ -198,27 +198,40 @@ const CHANGES: Readonly<Partial<Record<FailureCode, string>>> = {
   POSTERN_WRITE_STALLED: 'look at the network of the side that took no octets',
 }
 
-const DEADLINES: readonly (readonly [pattern: RegExp, headline: string, change: string])[] = [
-  [
-    /reached in time/,
-    'time-out of the server: no TCP connection',
-    'check host and port of the upstream; a firewall that drops packets looks like this',
-  ],
-  [
-    /TLS handshake in time/,
-    'time-out of the server: it did not finish the TLS handshake',
-    'a port without TLS does not answer a handshake: try pop3+stls:// on port 110, pop3s:// on port 995',
-  ],
-  [
-    /greeting in time/,
-    'time-out of the server: it sent no greeting',
-    'a server that waits for TLS from the start says nothing in clear: try pop3s://; some look up the name of a client first',
-  ],
-  [
-    /answer STLS in time/,
-    'time-out of the server: it did not answer STLS',
-    'try pop3s:// in the URL of the upstream; something in between may swallow STLS',
-  ],
+interface LateServer {
+  /** Of the failure's text. */
+  readonly pattern: RegExp
+  readonly headline: string
+  readonly change: string
+  /** Where TLS was there already: the port is the right one then. */
+  readonly changeWithinTls?: string
+}
+
+const LATE_SERVERS: readonly LateServer[] = [
+  {
+    pattern: /reached in time/,
+    headline: 'time-out of the server: no TCP connection',
+    change: 'check host and port of the upstream; a firewall that drops packets looks like this',
+  },
+  {
+    pattern: /TLS handshake in time/,
+    headline: 'time-out of the server: it did not finish the TLS handshake',
+    change:
+      'a port without TLS does not answer a handshake: try pop3+stls:// on port 110, pop3s:// on port 995',
+  },
+  {
+    pattern: /greeting in time/,
+    headline: 'time-out of the server: it sent no greeting',
+    change:
+      'a server that waits for TLS from the start says nothing in clear: try pop3s://; some look up the name of a client first',
+    changeWithinTls:
+      'the port is right, for its TLS works: see the log of the server, which may be overloaded or look up the name of its client first; `greeting` under limits gives it longer',
+  },
+  {
+    pattern: /answer STLS in time/,
+    headline: 'time-out of the server: it did not answer STLS',
+    change: 'try pop3s:// in the URL of the upstream; something in between may swallow STLS',
+  },
 ]
 
 function failed({ record, turns }: Heard): Cause | null {
@@ -229,9 +242,15 @@ function failed({ record, turns }: Heard): Cause | null {
   const base = { outcome: 'failed', leg: side, said } as const
   switch (failure.code) {
     case 'POSTERN_DEADLINE': {
-      const found = DEADLINES.find(([pattern]) => pattern.test(failure.text))
+      const found = LATE_SERVERS.find(({ pattern }) => pattern.test(failure.text))
       if (found === undefined) break
-      return { ...base, headline: found[1], change: found[2] }
+      const { headline, change, changeWithinTls = change } = found
+      return {
+        ...base,
+        said: `${said}; ${NOTHING_SENT}`,
+        headline,
+        change: record.serverTls === null ? change : changeWithinTls,
+      }
     }
     case 'POSTERN_CLIENT_TLS':
       return clientTlsFailure(failure, base)

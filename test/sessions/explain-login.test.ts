@@ -226,8 +226,21 @@ const CASES: readonly Case[] = [
     'failed',
     'server',
     /^time-out of the server: it sent no greeting/,
-    /greeting in time/,
-    /pop3s/,
+    /greeting in time.*; no credential was sent$/,
+    /try pop3s/,
+  ],
+  [
+    'a server that sends no greeting though its TLS is there',
+    () =>
+      new Script()
+        .opened()
+        .tls('server')
+        .failure('server', 'POSTERN_DEADLINE', 'server sent no greeting in time', null),
+    'failed',
+    'server',
+    /^time-out of the server: it sent no greeting/,
+    /greeting in time.*; no credential was sent$/,
+    /^what to change: the port is right, (?!.*try pop3s)/,
   ],
   [
     'a server that does not answer STLS',
@@ -374,8 +387,8 @@ describe('explainLogin', () => {
 
   it('has a headline of its own for each kind of trouble', () => {
     const headlines = CASES.map(([, script]) => explainLogin(script().record()).headline)
-    // AUTH without a code and PASS without one are the same trouble.
-    expect(new Set(headlines).size).toBe(CASES.length - 1)
+    // AUTH without a code and PASS without one are the same trouble; so is no greeting, with TLS and without.
+    expect(new Set(headlines).size).toBe(CASES.length - 2)
   })
 
   it('names certificate and address of each leg', () => {
