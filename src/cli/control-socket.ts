@@ -144,11 +144,11 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** A stopped proxy answers as well: the system accepts for it. */
+/** A stopped proxy answers as well: the system accepts for it, until EAGAIN says that too many wait. */
 function answers(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path)
-    socket.once('error', () => resolve(false))
+    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'EAGAIN'))
     socket.once('connect', () => {
       socket.destroy()
       resolve(true)

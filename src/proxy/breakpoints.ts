@@ -4,7 +4,7 @@
  */
 import type { Fields } from '../expression/fields.js'
 import { type Filter, FilterError, parseFilter } from '../expression/filter.js'
-import { describeMessage } from '../mail/message.js'
+import { describeMessage, type MessageFacts } from '../mail/message.js'
 import { HoldingRoom } from '../relay/holding-room.js'
 import {
   type Caught,
@@ -16,6 +16,7 @@ import {
 } from '../relay/interception.js'
 import type { HeldKind } from '../trace/event.js'
 import type { Breakpoint, HeldSummary } from '../watch/protocol.js'
+import { mentionsMail } from './recording-filter.js'
 import type { SessionFacts } from './session-log.js'
 
 /** How long an item waits for a person, where nothing else is said: less than mail programs wait for a reply. */
@@ -42,6 +43,7 @@ interface Held {
   readonly answer: (answer: HoldAnswer) => string | null
 }
 
+const NOTHING = Buffer.alloc(0)
 const KINDS: readonly HeldKind[] = ['command', 'reply', 'message']
 const PREFIX = /^\s*((?:command|reply|message)(?:\s*,\s*(?:command|reply|message))*)\s*:\s*/
 
@@ -185,10 +187,17 @@ export class Breakpoints implements Interceptor {
   }
 
   catches(session: string, item: InterceptedItem): Caught | null {
-    for (const entry of this.#entries.values()) {
-      if (!entry.isOn || !entry.kinds.includes(item.kind)) continue
-      const fields = itemFields(session, item, this.#sessions.get(session) ?? null)
-      if (!entry.compiled.matches(fields, () => visibleText(item))) continue
+    const asked = [...this.#entries.values()].filter(({ isOn, kinds }) => isOn && kinds.includes(item.kind))
+    if (asked.length === 0) return null
+    // A message is read once for all breakpoints, and not at all where none asks for what is in it.
+    const facts = once(() => describeMessage(item.message ?? NOTHING))
+    const readsMail = asked.some(({ compiled }) => mentionsMail(compiled))
+    const fields: Fields = {
+      ...itemFields(session, item, this.#sessions.get(session) ?? null),
+      ...(item.message !== null && readsMail ? mailFields(facts()) : {}),
+    }
+    for (const entry of asked) {
+      if (!entry.compiled.matches(fields, () => visibleText(item, facts))) continue
       this.#entries.set(entry.id, { ...entry, hits: entry.hits + 1, lastHitAt: this.#now() })
       this.#changed('breakpoints')
       return { breakpoint: entry.filter, holdMs: entry.holdMs }
@@ -260,16 +269,18 @@ function itemFields(session: string, item: InterceptedItem, facts: SessionFacts 
     ...(item.indicator === null ? {} : { indicator: item.indicator }),
     ...(item.responseCode === null ? {} : { response_code: item.responseCode }),
     ...(item.text === null ? {} : { text: item.text }),
-    ...(item.message === null ? {} : messageFields(argument, item.octets, item.message)),
+    ...(item.message === null ? {} : { size: item.octets, ...messageNumber(argument) }),
   }
 }
 
-function messageFields(argument: string, octets: number, message: Buffer): Fields {
-  const { subject, from, to, date, headers, attachments } = describeMessage(message)
+/** RFC 1939 §5: a message-number comes first behind RETR and TOP. */
+function messageNumber(argument: string): Fields {
   const number = /^[0-9]{1,10}/.exec(argument)?.[0]
+  return number === undefined ? {} : { number: Number.parseInt(number, 10) }
+}
+
+function mailFields({ subject, from, to, date, headers, attachments }: MessageFacts): Fields {
   return {
-    size: octets,
-    ...(number === undefined ? {} : { number: Number.parseInt(number, 10) }),
     ...(subject === null ? {} : { subject }),
     ...(from === null ? {} : { from }),
     ...(to === null ? {} : { to }),
@@ -279,9 +290,18 @@ function messageFields(argument: string, octets: number, message: Buffer): Field
   }
 }
 
-function visibleText(item: InterceptedItem): string {
+function visibleText(item: InterceptedItem, facts: () => MessageFacts): string {
   if (item.kind === 'command') return item.shown
   if (item.message === null) return `${item.indicator ?? ''} ${item.text ?? ''}`
-  const { subject, from, to, text } = describeMessage(item.message)
+  const { subject, from, to, text } = facts()
   return [subject, from, to, text].join('\n')
+}
+
+/** Computes a value when it is first asked for. */
+function once<Value>(compute: () => Value): () => Value {
+  let known: { readonly value: Value } | null = null
+  return () => {
+    known ??= { value: compute() }
+    return known.value
+  }
 }

@@ -21,9 +21,14 @@ export const FILTERED_MESSAGE_OCTETS = 262_144
 
 const FIELDS_OF_MAIL = ['subject', 'from', 'to', 'date', 'header', 'attachments'] as const
 
+/** Whether a filter has to look into messages. */
+export function mentionsMail({ fields }: Filter): boolean {
+  return FIELDS_OF_MAIL.some((name) => fields.has(name))
+}
+
 /** Octets of each message that a filter has to see. */
-export function messageOctetsFor({ fields }: Filter): number {
-  return FIELDS_OF_MAIL.some((name) => fields.has(name)) ? FILTERED_MESSAGE_OCTETS : 0
+export function messageOctetsFor(filter: Filter): number {
+  return mentionsMail(filter) ? FILTERED_MESSAGE_OCTETS : 0
 }
 
 const NONE: Chosen = { events: [], dropped: 0 }
