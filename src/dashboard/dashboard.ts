@@ -94,7 +94,7 @@ class Dashboard {
         this.#take({ type: 'resized', columns, rows })
         this.#draw()
       },
-      gone: () => this.#leave(),
+      gone: () => this.#hangUp(),
     })
     this.#model = initialModel({
       screens: options.screens ?? SCREENS,
@@ -129,6 +129,16 @@ class Dashboard {
       (message) => this.#take({ type: 'from-proxy', message }),
       (problem) => this.#onClosed(problem),
     )
+  }
+
+  /**
+   * The terminal is gone, and with it the face of a proxy: it ends, as for the person who quits. Asked for here, not
+   * left to the exit status, because Node may crash at its end over a terminal that was closed.
+   */
+  #hangUp(): void {
+    if (this.#hasLeft) return
+    if (this.#model.hello?.isFace === true) this.#source.request({ type: 'end-proxy', id: 'hang-up' })
+    this.#leave()
   }
 
   #onClosed(problem: string | null): void {
@@ -263,6 +273,7 @@ class Dashboard {
   /** Has the terminal restored at every end of the process. */
   #watchProcess(): () => void {
     const end = (): void => this.#leave()
+    const hangUp = (): void => this.#hangUp()
     // Ctrl-C while an editor runs is the editor's.
     const interrupt = (): void => {
       if (this.#editor === null) this.#leave()
@@ -277,13 +288,13 @@ class Dashboard {
       this.#isDirty = true
       this.#draw()
     }
-    process.on('SIGTERM', end).on('SIGHUP', end).on('SIGQUIT', end).on('SIGINT', interrupt)
+    process.on('SIGTERM', end).on('SIGHUP', hangUp).on('SIGQUIT', end).on('SIGINT', interrupt)
     process.on('SIGCONT', continued)
     process.on('exit', restore)
     // A monitor changes nothing of what happens to the error, so that it is told on a terminal that can be read.
     process.on('uncaughtExceptionMonitor', restore)
     return () => {
-      process.off('SIGTERM', end).off('SIGHUP', end).off('SIGQUIT', end).off('SIGINT', interrupt)
+      process.off('SIGTERM', end).off('SIGHUP', hangUp).off('SIGQUIT', end).off('SIGINT', interrupt)
       process.off('SIGCONT', continued)
       process.off('exit', restore)
       process.off('uncaughtExceptionMonitor', restore)

@@ -103,6 +103,9 @@ export class TerminalScreen {
     this.#input.on('error', this.#onGone)
     this.#output.on('error', this.#onGone)
     this.#output.on('resize', this.#onResize)
+    // A terminal that is gone fails once more after it was given up, and nobody is to die of that.
+    this.#input.on('error', ignore)
+    this.#output.on('error', ignore)
     this.#activate()
   }
 
@@ -168,7 +171,7 @@ export class TerminalScreen {
     this.#write(`${this.#isMouseOn ? MOUSE_OFF : ''}${MODES_OFF}`)
     this.#blessed.leave()
     this.#blessed.program.flush()
-    this.#input.setRawMode?.(false)
+    this.#setRawMode(false)
     this.#input.pause()
   }
 
@@ -205,10 +208,20 @@ export class TerminalScreen {
     this.#output.off('error', this.#onGone)
   }
 
+  #setRawMode(isRaw: boolean): void {
+    // Quirk: Node 20 ends with SIGSEGV where the terminal behind it was closed.
+    if (this.#input.destroyed) return
+    try {
+      this.#input.setRawMode?.(isRaw)
+    } catch {
+      // The terminal is gone: its end is told by the streams.
+    }
+  }
+
   #activate(): void {
     this.#isActive = true
     this.#painted = []
-    this.#input.setRawMode?.(true)
+    this.#setRawMode(true)
     this.#input.resume()
     this.#write(`${MODES_ON}${this.#isMouseOn ? MOUSE_ON : ''}`)
   }
@@ -338,6 +351,8 @@ function coloured(colours: number): Readonly<Record<Style, number>> {
     error: attributes(BOLD | INVERSE, orange),
   }
 }
+
+function ignore(): void {}
 
 function pictureOf(spans: Row): string {
   return spans.map(({ text, style }) => `${style}\0${text}`).join('\0\0')

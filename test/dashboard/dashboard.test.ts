@@ -184,6 +184,14 @@ describe('runDashboard', () => {
     expect(await result).toBe('quit')
   })
 
+  it('ends the proxy whose face it is when the terminal goes away', async () => {
+    const { input, result, source, emulator } = started({ isFace: true })
+    await emulator.until('> first')
+    input.push(null)
+    expect(await result).toBe('quit')
+    expect(source.requests).toMatchObject([{ type: 'end-proxy' }])
+  })
+
   it('leaves for SIGTERM with the terminal as it was, and lets go of the process', async () => {
     const before = EVENTS.map((event) => process.listenerCount(event))
     const { emulator, result } = started()

@@ -1,12 +1,12 @@
 /**
  * The dashboard on a pseudo terminal that does what terminals do: stop reading, and go away.
  */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type PtyProgram, runInPty } from '../support/terminal.js'
-import { type TemporaryDirectory, temporaryDirectory } from '../support/tools.js'
+import { type TemporaryDirectory, temporaryDirectory, until } from '../support/tools.js'
 
 const PROGRAM = resolve(import.meta.dirname, 'support/dashboard-program.ts')
 
@@ -66,5 +66,12 @@ describe('in a pseudo terminal', () => {
       expect(await ended, signal).toMatchObject({ exitCode: 0 })
       expect(emulator.isAlternate, signal).toBe(false)
     }
+  })
+
+  it('ends in good order when its terminal is closed', async () => {
+    const { process: pty } = await started('quit')
+    // As a closed window does: the other end is gone, and SIGHUP comes.
+    Reflect.get(pty, 'destroy').call(pty)
+    await until('the program to end by itself', () => existsSync(join(place.path, 'longest')))
   })
 })
