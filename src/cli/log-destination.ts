@@ -62,6 +62,17 @@ async function destinationTo(
   return stream.isTTY === true ? await readable(destination, environment) : destination
 }
 
+/**
+ * Lets a terminal that stops reading (Ctrl-S, a dead line) stop nothing but the log: on Linux Node writes to terminals
+ * synchronously, and every session would stand still. `_handle` is Node's own affair, so it is asked for what it can
+ * do; what the terminal does not take then waits, bounded, as with a pipe.
+ */
+function doNotWaitFor(stream: LogStream): void {
+  const handle: unknown = Reflect.get(stream, '_handle')
+  if (typeof handle !== 'object' || handle === null || !('setBlocking' in handle)) return
+  if (typeof handle.setBlocking === 'function') handle.setBlocking(false)
+}
+
 /** Lines wait this long for others to be written with: a system call a line was a twentieth of a login's cost. */
 const BATCH_MS = 20
 
@@ -71,6 +82,7 @@ const BATCH_MS = 20
  * waits when the process ends.
  */
 export function boundedDestination(stream: LogStream): DestinationStream {
+  if (stream.isTTY === true) doNotWaitFor(stream)
   let isBroken = false
   let dropped = 0
   let waiting = ''
