@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { DEFAULT_LIMITS } from '../../src/pop3/limits.js'
 import { StandIn, type StandInEffect } from '../../src/replay/stand-in.js'
-import { type RecordedOptions, type RecordedTurn, recordedSession } from '../support/recorded-session.js'
+import { type RecordedTurn, recordedSession } from '../support/recorded-session.js'
 
 const MAIL = 'Subject: a\r\nTo: b\r\n\r\none\r\n..two\r\nthree\r\n'
 const SESSION: readonly RecordedTurn[] = [
@@ -18,7 +18,7 @@ const SESSION: readonly RecordedTurn[] = [
 function talk(
   lines: string,
   turns: readonly RecordedTurn[] = SESSION,
-  options: RecordedOptions = {},
+  options: { readonly greeting?: string } = {},
 ): { readonly said: string; readonly effects: readonly StandInEffect[] } {
   const standIn = new StandIn(recordedSession(turns, options), DEFAULT_LIMITS)
   const effects = standIn.handle(Buffer.from(lines, 'latin1'))

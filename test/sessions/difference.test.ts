@@ -43,7 +43,7 @@ describe('differenceOf', () => {
     const second = [...LOGIN, ['RETR 1', '-ERR [SYS/TEMP] try later'], QUIT] as const
     expect(differences(first, second)).toEqual([
       ['changed', 'RETR 1', ['reply: +OK -> -ERR [SYS/TEMP] try later', 'content: 20 octets -> none']],
-      ['changed', '(end)', ['errors: 0 -> 1']],
+      ['changed', '(end)', ['messages: 1 -> 0', 'errors: 0 -> 1']],
     ])
   })
 
