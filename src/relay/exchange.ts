@@ -10,6 +10,9 @@ import type { GatheredReply } from './gathered-reply.js'
 import type { Hold } from './hold.js'
 import type { ToldContent } from './told-content.js'
 
+/** TOP with at least this many lines fetches a message whole; fetchmail asks for 99999999. */
+const WHOLE_MESSAGE_LINES = 1_000_000
+
 /** What postern answers itself, in the place of the server. */
 export interface LocalAnswer {
   /** All of it, content and termination octet line included. */
@@ -99,4 +102,10 @@ export function newExchange(
 /** Whether the content of the reply is mail, not a listing. */
 export function fetchesMail({ verb }: Command): boolean {
   return verb === 'RETR' || verb === 'TOP'
+}
+
+/** Whether the content of the reply is a message from its first octet to its last. */
+export function fetchesWholeMessage(command: Command): boolean {
+  if (command.verb === 'RETR') return true
+  return command.verb === 'TOP' && Number(command.arguments[1] ?? '0') >= WHOLE_MESSAGE_LINES
 }

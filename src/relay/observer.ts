@@ -19,7 +19,7 @@ import type {
   TraceContent,
   TraceEvent,
 } from '../trace/event.js'
-import { type Exchange, newExchange } from './exchange.js'
+import { type Exchange, fetchesWholeMessage, newExchange } from './exchange.js'
 import { Narrator } from './narrator.js'
 import { ToldContent } from './told-content.js'
 
@@ -43,7 +43,6 @@ type Phase = 'greeting' | 'joining' | 'open' | 'blind' | 'closed'
 
 /** First octet of a TLS handshake record; no command and no status line begins with it. */
 const TLS_HANDSHAKE = 0x16
-const WHOLE_MESSAGE_LINES = 1_000_000
 /** A client's octets that wait for the server's greeting or reply; whoever sends more is no mail program. */
 const MOST_WAITING_OCTETS = 65_536
 /** A listing of 40,000 messages. */
@@ -362,7 +361,7 @@ export class Observer {
       this.#narrator.anomalies('server', capabilityAnomalies(capabilities), number)
       this.#serverPipelines = announces(capabilities, 'PIPELINING')
     }
-    if (isWholeMessage(command)) this.#messages += 1
+    if (fetchesWholeMessage(command)) this.#messages += 1
     this.#finish()
   }
 
@@ -443,9 +442,4 @@ const HINTS: Partial<Record<FailureCode, string>> = {
 
 function failureOf(code: FailureCode, text: string): Failure {
   return { code, isPermanent: true, text, hint: HINTS[code] ?? null }
-}
-
-function isWholeMessage(command: Command): boolean {
-  if (command.verb === 'RETR') return true
-  return command.verb === 'TOP' && Number(command.arguments[1] ?? '0') >= WHOLE_MESSAGE_LINES
 }

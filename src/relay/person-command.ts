@@ -3,7 +3,7 @@
  * from the repeater. Owns the refusals and their words; sends nothing.
  */
 import { type Command, decodeCommand, replyShapeOf } from '../pop3/command.js'
-import type { Exchange } from './exchange.js'
+import type { Exchange, LocalAnswer } from './exchange.js'
 
 /** What is wrong with what a person gave, as a sentence for that person. */
 export interface Problem {
@@ -16,11 +16,13 @@ export interface PersonCommand {
   readonly wire: Buffer
 }
 
-/** What a line is decoded and measured by. */
-export interface LineRules {
+/** What a command is decoded and measured by, and what the session would make of it. */
+export interface CommandRules {
   readonly commandLineOctets: number
   /** Upper-case verbs beyond the command table whose positive reply has several lines. */
   readonly multiLineVerbs: ReadonlySet<string>
+  /** What postern would answer to it in the place of the server, null where the server would. */
+  localAnswerTo(command: Command): Pick<LocalAnswer, 'text'> | null
 }
 
 const CRLF = Buffer.from('\r\n', 'latin1')
@@ -45,7 +47,7 @@ export function isProblem(value: object): value is Problem {
 export function editedCommand(
   octets: Buffer,
   exchange: Pick<Exchange, 'command' | 'shape' | 'isSecret'>,
-  rules: LineRules,
+  rules: CommandRules,
 ): PersonCommand | Problem {
   const { verb } = exchange.command
   if (exchange.isSecret)
@@ -62,7 +64,7 @@ export function editedCommand(
     return problem(
       `the client waits for ${lines(exchange.shape)} and the reply to this command has ${lines(replyShapeOf(command))}: edit it to one of the same form, or answer it yourself`,
     )
-  return edited
+  return forTheServer(edited, rules)
 }
 
 /**
@@ -70,7 +72,7 @@ export function editedCommand(
  *
  * @param octets the line without its line end
  */
-export function ownCommand(octets: Buffer, rules: LineRules): PersonCommand | Problem {
+export function ownCommand(octets: Buffer, rules: CommandRules): PersonCommand | Problem {
   const own = oneCommand(octets, rules)
   if (isProblem(own)) return own
   const { verb, secret } = own.command
@@ -80,10 +82,10 @@ export function ownCommand(octets: Buffer, rules: LineRules): PersonCommand | Pr
     return problem(
       'the command holds what does not fit its form and may be a credential; none is sent from here',
     )
-  return own
+  return forTheServer(own, rules)
 }
 
-function oneCommand(octets: Buffer, rules: LineRules): PersonCommand | Problem {
+function oneCommand(octets: Buffer, rules: CommandRules): PersonCommand | Problem {
   const line = withoutLineEnd(octets)
   if (LINE_END_OR_NUL.test(line.toString('latin1')))
     return problem('a command is one line, without CR, LF or NUL')
@@ -95,6 +97,11 @@ function oneCommand(octets: Buffer, rules: LineRules): PersonCommand | Problem {
   if (command.verb === 'unrecognized' && command.keyword === '')
     return problem('a command begins with a verb')
   return { command, wire }
+}
+
+function forTheServer(given: PersonCommand, rules: CommandRules): PersonCommand | Problem {
+  const local = rules.localAnswerTo(given.command)
+  return local === null ? given : problem(`postern would not pass this command on, but say: ${local.text}`)
 }
 
 /** Takes one CRLF or LF from the end. */

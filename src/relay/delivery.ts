@@ -1,0 +1,275 @@
+/**
+ * The way of one reply from the server to the client: as it comes, gathered to be made true or to be held, replaced, or
+ * told to nobody but those who watch. Owns what is counted of replies. Knows nothing of which reply is whose turn: it is
+ * given the exchange, and says how far its reply has got.
+ */
+import type { Anomaly } from '../pop3/anomaly.js'
+import {
+  announces,
+  capabilitiesForClient,
+  capabilityAnomalies,
+  decodeCapabilities,
+} from '../pop3/capabilities.js'
+import { removeByteStuffing } from '../pop3/encoder.js'
+import type { Limits } from '../pop3/limits.js'
+import type { ServerEvent, StatusLine } from '../pop3/reply-decoder.js'
+import type { Session, Transition } from '../pop3/session.js'
+import type { Failure } from '../trace/event.js'
+import type { ClientLeg } from './client-leg.js'
+import { type ArrivedReply, type Exchange, fetchesMail, fetchesWholeMessage } from './exchange.js'
+import { GatheredReply, type NotKept } from './gathered-reply.js'
+import type { Holds } from './hold.js'
+import type { HoldingRoom } from './holding-room.js'
+import { capabilitiesInPlaceOfServer } from './local-answer.js'
+import type { Narrator, ShownStatus } from './narrator.js'
+import type { Output } from './output.js'
+import { contentPieces, type PersonReply, TERMINATION_LINE } from './person-reply.js'
+import type { Pipeline } from './pipeline.js'
+import { serverFailure } from './server-leg.js'
+import type { ContentTeller } from './told-content.js'
+
+/**
+ * How far a reply has got, or why no more of it can be delivered.
+ * - `unfinished`: more of it comes, or a person decides first
+ * - `whole`: nothing of it is owed any more
+ * - `ended`: whole, and it ended the session (`+OK` to QUIT)
+ * - `too-many-errors`: whole, and one mistake too many before the login
+ */
+export type Delivered = 'unfinished' | 'whole' | 'ended' | 'too-many-errors' | Failure
+
+/** The rest of the session, as far as replies concern it. */
+export interface DeliveryParts {
+  readonly limits: Limits
+  readonly session: Session
+  readonly clientLeg: ClientLeg
+  readonly pipeline: Pick<Pipeline, 'serverAnnounces'>
+  readonly holds: Holds
+  /** Room for messages that are gathered, shared by all sessions. */
+  readonly room: HoldingRoom
+  readonly output: Output
+  readonly narrator: Narrator
+  readonly contentTeller: ContentTeller
+}
+
+/** What postern's own list begins with, as told; see capabilitiesInPlaceOfServer. */
+const LIST_FOLLOWS = { indicator: '+OK', responseCode: null, text: 'capability list follows' } as const
+
+/** Delivers the replies of one session. */
+export class Delivery {
+  readonly #limits: Limits
+  readonly #session: Session
+  readonly #clientLeg: ClientLeg
+  readonly #pipeline: Pick<Pipeline, 'serverAnnounces'>
+  readonly #holds: Holds
+  readonly #room: HoldingRoom
+  readonly #output: Output
+  readonly #narrator: Narrator
+  readonly #contentTeller: ContentTeller
+  #messages = 0
+  #errors = 0
+
+  constructor(parts: DeliveryParts) {
+    this.#limits = parts.limits
+    this.#session = parts.session
+    this.#clientLeg = parts.clientLeg
+    this.#pipeline = parts.pipeline
+    this.#holds = parts.holds
+    this.#room = parts.room
+    this.#output = parts.output
+    this.#narrator = parts.narrator
+    this.#contentTeller = parts.contentTeller
+  }
+
+  /** Messages that the client has got whole. */
+  get messages(): number {
+    return this.#messages
+  }
+
+  /** Commands before the login that were answered as mistakes. */
+  get errors(): number {
+    return this.#errors
+  }
+
+  /** The status line of a reply came. */
+  statusLine(exchange: Exchange, event: Extract<ServerEvent, { type: 'reply' }>): Delivered {
+    const { status, wire, hasContent } = event
+    exchange.isAnswered = true
+    if (this.#standsInForCapabilities(exchange, hasContent)) return 'whole'
+    const shown = this.#narrator.reply(exchange, 'server', status, wire, this.#output.now)
+    this.#narrator.anomalies('server', event.anomalies, exchange.number)
+    if (hasContent) {
+      this.#contentBegins(exchange, status, wire)
+      return 'unfinished'
+    }
+    if (exchange.origin === 'watcher') return 'whole'
+    const transition = this.#transition(exchange, status, shown)
+    const arrived = { status, statusLine: wire, content: [], contentOctets: 0, transition }
+    const { user } = this.#narrator.login()
+    if (this.#holds.takesReply(exchange, arrived, shown, user, this.#output.now)) return 'unfinished'
+    this.#output.write('client', wire)
+    return this.#settle(exchange, transition, status)
+  }
+
+  /** A piece of the content came. */
+  content(exchange: Exchange, wire: Buffer): Delivered {
+    this.#contentTeller.piece(exchange, wire)
+    const { gathered } = exchange
+    if (gathered === null) {
+      if (exchange.passes) this.#output.write('client', wire)
+      return 'unfinished'
+    }
+    const notKept = gathered.add(wire)
+    if (notKept === null) return 'unfinished'
+    if (gathered.purpose === 'message') {
+      this.#passUnheld(exchange, gathered, notKept, wire)
+      return 'unfinished'
+    }
+    const text = `server sent a capability list of more than ${this.#limits.capabilityOctets} octets`
+    return serverFailure('POSTERN_SERVER_PROTOCOL', text, true)
+  }
+
+  /**
+   * The termination octet line came.
+   *
+   * @param octets of the content, byte-stuffing removed
+   */
+  contentEnd(exchange: Exchange, octets: number, wire: Buffer, anomalies: readonly Anomaly[]): Delivered {
+    const { number, command, gathered, givenAt } = exchange
+    this.#narrator.anomalies('server', anomalies, number)
+    this.#contentTeller.ends(exchange)
+    const afterMs = this.#output.now - givenAt
+    this.#output.trace({ type: 'content-end', number, verb: command.verb, octets, afterMs })
+    if (gathered?.purpose === 'message') return this.#messageArrived(exchange, gathered, wire, octets)
+    if (gathered !== null) this.#passCapabilities(exchange, gathered)
+    else if (exchange.passes) this.#output.write('client', wire)
+    this.#countMessage(exchange)
+    return 'whole'
+  }
+
+  /** Gives the client a reply that is here whole, or the one in its place. */
+  deliver(exchange: Exchange, arrived: ArrivedReply, instead: PersonReply | null): Delivered {
+    const { gathered } = exchange
+    const { status, statusLine } = instead ?? arrived
+    this.#output.write('client', gathered?.restOf(statusLine) ?? statusLine)
+    for (const piece of instead === null ? arrived.content : contentPieces(instead))
+      this.#output.write('client', piece)
+    if (instead !== null) {
+      this.#narrator.reply(exchange, 'postern', status, statusLine, this.#output.now)
+      if (instead.content !== null) this.#contentTeller.replaced(exchange, instead.content)
+    }
+    if (gathered !== null) {
+      if (status.indicator === '+OK') this.#countMessage(exchange)
+      gathered.leave()
+    }
+    exchange.gathered = null
+    exchange.arrived = null
+    return this.#settle(exchange, arrived.transition, arrived.status)
+  }
+
+  /** Tells the client that its message is still under way. */
+  keepClientAlive(exchange: Exchange, gathered: GatheredReply): void {
+    this.#output.write('client', gathered.signOfLife(this.#output.now))
+    exchange.hasBegun = true
+    this.#holds.committed(exchange)
+  }
+
+  /** The list for a server that has none, while the client needs one to find STLS. */
+  #standsInForCapabilities(exchange: Exchange, hasContent: boolean): boolean {
+    const { command, origin } = exchange
+    if (command.verb !== 'CAPA' || hasContent || origin === 'watcher' || !this.#clientLeg.offersStlsNow)
+      return false
+    const { statusLine, content } = capabilitiesInPlaceOfServer(this.#clientLeg.refusesLogin)
+    this.#output.write('client', Buffer.concat([statusLine, content, TERMINATION_LINE]))
+    this.#narrator.reply(exchange, 'postern', LIST_FOLLOWS, statusLine, this.#output.now)
+    this.#contentTeller.replaced(exchange, content)
+    return true
+  }
+
+  /** Content goes on as it comes, is gathered, or is for nobody but those who watch. */
+  #contentBegins(exchange: Exchange, status: StatusLine, wire: Buffer): void {
+    this.#contentTeller.begins(exchange)
+    if (exchange.origin === 'watcher') return
+    const { now } = this.#output
+    if (exchange.command.verb === 'CAPA') {
+      const bounds = { most: this.#limits.capabilityOctets, room: null }
+      exchange.gathered = new GatheredReply('capabilities', { status, wire }, bounds, now)
+    } else if (fetchesMail(exchange.command) && this.#holds.wantsMessages) {
+      const bounds = { most: this.#limits.heldMessageOctets, room: this.#room }
+      exchange.gathered = new GatheredReply('message', { status, wire }, bounds, now)
+    } else {
+      exchange.passes = true
+      exchange.hasBegun = true
+      this.#output.write('client', wire)
+    }
+  }
+
+  /** What the reply did to the session, which is at once, since it is the server's state. */
+  #transition(exchange: Exchange, status: StatusLine, shown: ShownStatus): Transition {
+    const transition = this.#session.replied(exchange.command, status)
+    if (transition === 'logged-in') this.#output.trace({ type: 'logged-in', ...this.#narrator.login() })
+    if (transition === 'login-refused') {
+      const { responseCode, text } = shown
+      this.#output.trace({ type: 'login-refused', ...this.#narrator.login(), responseCode, text })
+    }
+    return transition
+  }
+
+  /** The client has its reply. */
+  #settle({ command }: Exchange, transition: Transition, status: StatusLine): Delivered {
+    if (transition === 'ended') return 'ended'
+    return transition === 'none' && this.#isErrorTooMany(command, status) ? 'too-many-errors' : 'whole'
+  }
+
+  /** A browser's POST or a scanner is no mail client: so many errors before the login end the session. */
+  #isErrorTooMany({ verb, grammar }: Exchange['command'], { indicator }: StatusLine): boolean {
+    if (indicator === '+OK' || this.#session.state !== 'AUTHORIZATION') return false
+    if (verb !== 'unrecognized' && grammar.states.includes('AUTHORIZATION')) return false
+    this.#errors += 1
+    return this.#errors > this.#limits.errorsBeforeLogin
+  }
+
+  #messageArrived(exchange: Exchange, gathered: GatheredReply, end: Buffer, octets: number): Delivered {
+    const { status, statusLine, pieces } = gathered
+    const arrived: ArrivedReply = {
+      status,
+      statusLine,
+      content: [...pieces, end],
+      contentOctets: octets,
+      transition: 'none',
+    }
+    const message = removeByteStuffing(Buffer.concat(pieces))
+    const { user } = this.#narrator.login()
+    if (this.#holds.takesMessage(exchange, arrived, message, user, this.#output.now)) return 'unfinished'
+    return this.deliver(exchange, arrived, null)
+  }
+
+  /** A message that does not fit goes on as it comes. */
+  #passUnheld(exchange: Exchange, gathered: GatheredReply, reason: NotKept, wire: Buffer): void {
+    const { number } = exchange
+    this.#output.trace({ type: 'not-held', number, kind: 'message', octets: gathered.octets, reason })
+    this.#output.write('client', gathered.restOf(gathered.statusLine))
+    for (const piece of gathered.pieces) this.#output.write('client', piece)
+    this.#output.write('client', wire)
+    gathered.leave()
+    exchange.gathered = null
+    exchange.passes = true
+    exchange.hasBegun = true
+  }
+
+  #passCapabilities(exchange: Exchange, gathered: GatheredReply): void {
+    const content = Buffer.concat(gathered.pieces)
+    const capabilities = decodeCapabilities(content)
+    this.#narrator.anomalies('server', capabilityAnomalies(capabilities), exchange.number)
+    this.#pipeline.serverAnnounces(announces(capabilities, 'PIPELINING'))
+    const own = capabilitiesForClient(capabilities, {
+      offersStls: this.#clientLeg.offersStlsNow,
+      refusesLogin: this.#clientLeg.refusesLogin,
+    })
+    this.#output.write('client', Buffer.concat([gathered.statusLine, own, TERMINATION_LINE]))
+    if (!own.equals(content)) this.#contentTeller.replaced(exchange, own)
+  }
+
+  #countMessage({ command, origin }: Exchange): void {
+    if (origin === 'client' && fetchesWholeMessage(command)) this.#messages += 1
+  }
+}
