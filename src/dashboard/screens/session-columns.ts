@@ -39,31 +39,34 @@ export interface SessionColumn extends TableColumn<SessionColumnId, SessionAt> {
 }
 
 /**
- * The columns from left to right. At 80 cells the server, the last command, the age and the octets from the client
- * have gone; the number, the user, TLS and the flags never go.
+ * The columns from left to right. Who and from where matter most: at 80 cells the server, the last command, the age,
+ * the octets from the client and the start have gone for them; the number, the user, TLS and the flags never go.
  */
 export const SESSION_COLUMNS: readonly SessionColumn[] = [
   {
-    ...column('number', '#', 5, 7, 0),
+    ...column('number', '#', 3, 7, 0),
+    comfort: 5,
     name: 'number',
     align: 'right',
     text: ({ session }) => String(session.ordinal),
     compare: (a, b) => a.ordinal - b.ordinal,
   },
   {
-    ...column('start', 'START', 8, 8, 4),
+    ...column('start', 'START', 8, 8, 5),
     name: 'start',
     text: ({ session }) => clockText(session.openedAt),
     compare: (a, b) => a.openedAt - b.openedAt,
   },
   {
-    ...column('client', 'CLIENT', 15, 25, 2),
+    ...column('client', 'CLIENT', 15, 48, 2),
+    comfort: 18,
     name: 'client',
     text: ({ session }) => session.client,
     compare: (a, b) => compareTexts(a.client, b.client),
   },
   {
-    ...column('user', 'USER', 13, 32, 0),
+    ...column('user', 'USER', 13, 40, 0),
+    comfort: 20,
     name: 'user',
     isVolatile: true,
     text: ({ session }) => session.user ?? '-',
@@ -77,7 +80,8 @@ export const SESSION_COLUMNS: readonly SessionColumn[] = [
     compare: (a, b) => compareTexts(withoutScheme(a.server), withoutScheme(b.server)),
   },
   {
-    ...column('tls', 'TLS C/S', 9, 9, 0),
+    ...column('tls', 'TLS C/S', 7, 9, 0),
+    comfort: 9,
     name: 'TLS',
     isVolatile: true,
     text: ({ session }) => `${clientLeg(session)}/${serverLeg(session)}`,
@@ -108,7 +112,7 @@ export const SESSION_COLUMNS: readonly SessionColumn[] = [
     compare: (a, b) => a.octets.fromClient - b.octets.fromClient,
   },
   {
-    ...column('to-client', 'S>C', 6, 6, 5),
+    ...column('to-client', 'S>C', 6, 6, 4),
     name: 'octets to the client',
     isVolatile: true,
     align: 'right',

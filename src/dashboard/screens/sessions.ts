@@ -4,9 +4,11 @@
  */
 import { SessionFilter, visibleTextOfSession } from '../../sessions/fields.js'
 import type { SessionRecord } from '../../sessions/session-record.js'
+import { widthOf } from '../cells.js'
 import type { Row, Style } from '../frame.js'
 import type { Binding, ScreenContext, ScreenModule, Step } from '../screen-module.js'
 import { cutRow, highlightRow } from '../spans.js'
+import { enoughFor } from './enough-text.js'
 import {
   followIndex,
   LIST_START,
@@ -40,6 +42,15 @@ export interface SessionsState {
   readonly order: SessionOrder | null
   /** Remembers what the filter found; null without a filter. */
   readonly found: SessionFilter | null
+  readonly used: UsedWidths
+}
+
+/** What the columns that can be narrowed took at most, so far as a person saw: they never jump back and forth. */
+interface UsedWidths {
+  readonly cells: ReadonlyMap<SessionColumnId, number>
+  /** For which they were measured; with another width or filter, all begins anew. */
+  readonly columns: number
+  readonly filter: ScreenContext['filter']
 }
 
 /** Marks beside the row: selected, marked. */
@@ -54,6 +65,7 @@ const START: SessionsState = {
   showsMarkedOnly: false,
   order: null,
   found: null,
+  used: { cells: new Map(), columns: 0, filter: null },
 }
 
 const bindings: readonly Binding<SessionsState>[] = [
@@ -155,6 +167,33 @@ export const sessionsScreen: ScreenModule<SessionsState> = {
 }
 
 function settle(state: SessionsState, context: ScreenContext): SessionsState {
+  return withUsedWidths(settlePlace(state, context), context)
+}
+
+/** Measures the rows in sight, which are few. */
+function withUsedWidths(state: SessionsState, context: ScreenContext): SessionsState {
+  const { filter, now, size } = context
+  const isSame = state.used.columns === size.columns && state.used.filter === filter
+  const before = isSame ? state.used.cells : START.used.cells
+  const cells = new Map(before)
+  for (const column of SESSION_COLUMNS) {
+    if (column.maximum === column.minimum) continue
+    const widths = sessionsInSight(state, context).map((session) =>
+      widthOf(enoughFor(column.text({ session, now }), column.maximum)),
+    )
+    cells.set(column.id, Math.max(before.get(column.id) ?? 0, ...widths))
+  }
+  return { ...state, used: { cells, columns: size.columns, filter } }
+}
+
+function sessionsInSight(
+  { order, position: { top } }: SessionsState,
+  context: ScreenContext,
+): readonly SessionRecord[] {
+  return (order?.ordered ?? []).slice(top, top + rowsOf(context))
+}
+
+function settlePlace(state: SessionsState, context: ScreenContext): SessionsState {
   const { store, filter, now } = context
   const found = filterFor(state.found, context)
   const order = orderSessions(
@@ -181,10 +220,13 @@ function view(state: SessionsState, context: ScreenContext): readonly Row[] {
   const { size, now, search } = context
   const ordered = state.order?.ordered ?? []
   if (ordered.length === 0) return noSessions(context, state.showsMarkedOnly)
-  const fitted = fitColumns(SESSION_COLUMNS, size.columns - LEAD_CELLS)
+  const fitted = fitColumns(
+    SESSION_COLUMNS,
+    size.columns - LEAD_CELLS,
+    (id) => state.used.cells.get(id) ?? Number.MAX_SAFE_INTEGER,
+  )
   const header = headerRow(fitted, ' '.repeat(LEAD_CELLS), (id) => sortMark(state.sort, id))
-  const { top } = state.position
-  const rows = ordered.slice(top, top + rowsOf(context)).map((session) => {
+  const rows = sessionsInSight(state, context).map((session) => {
     const isSelected = session === state.selected
     const lead = (isSelected ? '>' : ' ') + (state.marked.has(session.ordinal) ? '*' : ' ')
     const built = itemRow(fitted, { session, now }, lead, isSelected ? 'selected' : styleOf(session))

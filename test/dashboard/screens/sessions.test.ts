@@ -73,13 +73,55 @@ describe('the list of sessions', () => {
       gone.push(...before.filter((title) => !now.includes(title)))
       before = now
     }
-    expect(gone).toEqual(['LAST', 'SERVER', 'AGE', 'C>S', 'S>C', 'START', 'MSG', 'CLIENT', 'STATE'])
+    expect(gone).toEqual(['LAST', 'SERVER', 'AGE', 'C>S', 'START', 'S>C', 'MSG', 'CLIENT', 'STATE'])
     expect(before).toEqual(['#', 'USER', 'TLS', 'C/S', 'FLG'])
 
     function header(columns: number): readonly string[] {
       const [first = ''] = render(scene({ size: { columns, rows: 10 } }))
       return first.trim().split(/\s+/)
     }
+  })
+
+  it('gives who and from where their room before what only tells more, at the width of the pane at 160', () => {
+    const context = scene({ size: { columns: 92, rows: 10 } })
+    const [head = '', row = ''] = render(context, press(context, OPENED, 'g'))
+    expect(head.trim().split(/\s+/)).toEqual([
+      '#',
+      'START',
+      'CLIENT',
+      'USER',
+      'TLS',
+      'C/S',
+      'STATE',
+      'MSG',
+      'S>C',
+      'FLG',
+    ])
+    expect(row).toMatch(/ 10\.0\.5\.31:51000 +bob@example\.org /)
+  })
+
+  it('cuts no name while another column has room that it does not use', () => {
+    const long = 'alice.van.der.berg@example.org'
+    const rowAt = (columns: number): string => {
+      const context = scene({ store: storeOf(aliceSession('a', long)), size: { columns, rows: 5 } })
+      return render(context)[1] ?? ''
+    }
+    expect(rowAt(92)).toContain(long)
+    // Here the client has its minimum, the number three cells, and the rest is the user's.
+    expect(rowAt(80)).toMatch(/51018 alice\.van\.der\.berg@example… -/)
+  })
+
+  it('keeps its columns in their places while a person scrolls, and measures anew for another width', () => {
+    const short = Array.from({ length: 10 }, (_, index) => loggedIn(`s${index}`, START + 1 + index))
+    const store = storeOf(aliceSession('a', 'alice.van.der.berg@mail.example.org', START - 1), ...short)
+    const at = (columns: number): ScreenContext => scene({ store, size: { columns, rows: 5 } })
+    const first = press(at(92), OPENED, 'g')
+    const places = render(at(92), first)[0]
+    const scrolled = press(at(92), first, 'C-f', 'C-f')
+    expect(render(at(92), scrolled)[0]).toBe(places)
+    const fresh = settled(at(92), { ...OPENED, position: scrolled.position, isFollowing: false })
+    expect(render(at(92), fresh)[0]).not.toBe(places)
+    expect(render(at(92), settled(at(91), scrolled))[0]).toBe(render(at(92), fresh)[0])
   })
 
   it('draws something at every size', () => {

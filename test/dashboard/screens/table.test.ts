@@ -26,6 +26,33 @@ describe('columns', () => {
     expect(ids(0)).toBe('a')
   })
 
+  it('leave out what is fixed for the comfort of others, and are narrowed before they are left out', () => {
+    const columns = [
+      { ...column('a', 4, 20, 0), comfort: 10 },
+      { ...column('b', 4, 20, 1), comfort: 10 },
+      column('c', 5, 5, 2),
+    ]
+    const widths = (width: number): string =>
+      fitColumns(columns, width)
+        .map((each) => `${each.column.id}${each.width}`)
+        .join(' ')
+    expect(widths(27)).toBe('a10 b10 c5')
+    expect(widths(26)).toBe('a13 b12')
+    expect(widths(15)).toBe('a7 b7')
+    expect(widths(9)).toBe('a4 b4')
+    expect(widths(8)).toBe('a8')
+  })
+
+  it('give what one does not use to those that are cut', () => {
+    const columns = [column('a', 4, 20, 0), column('b', 4, 20, 0), column('c', 4, 20, 0)]
+    const used: Readonly<Record<string, number>> = { a: 15, b: 2, c: 8 }
+    const widths = (width: number): readonly number[] =>
+      fitColumns(columns, width, (id) => used[id] ?? 0).map((each) => each.width)
+    expect(widths(29)).toEqual([15, 4, 8])
+    expect(widths(23)).toEqual([11, 4, 6])
+    expect(widths(62)).toEqual([20, 20, 20])
+  })
+
   it('fill the width exactly as long as a column can use it', () => {
     const fixed = COLUMNS.reduce((sum, { maximum }) => sum + maximum + 1, -1)
     fc.assert(
