@@ -176,12 +176,12 @@ function withUsedWidths(state: SessionsState, context: ScreenContext): SessionsS
   const isSame = state.used.columns === size.columns && state.used.filter === filter
   const before = isSame ? state.used.cells : START.used.cells
   const cells = new Map(before)
-  for (const column of SESSION_COLUMNS) {
-    if (column.maximum === column.minimum) continue
-    const widths = sessionsInSight(state, context).map((session) =>
-      widthOf(enoughFor(column.text({ session, now }), column.maximum)),
-    )
-    cells.set(column.id, Math.max(before.get(column.id) ?? 0, ...widths))
+  const inSight = sessionsInSight(state, context)
+  for (const { id, minimum, maximum, text } of SESSION_COLUMNS) {
+    if (maximum === minimum) continue
+    let most = before.get(id) ?? 0
+    for (const session of inSight) most = Math.max(most, widthOf(enoughFor(text({ session, now }), maximum)))
+    cells.set(id, most)
   }
   return { ...state, used: { cells, columns: size.columns, filter } }
 }

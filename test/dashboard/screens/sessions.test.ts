@@ -407,11 +407,13 @@ describe('five thousand sessions', () => {
     let context = scene({ store, size: LARGE, filter: filter === null ? null : parseFilter(filter) })
     let state: SessionsState = settled(context, { ...OPENED, sort })
     const rounds = 60
-    const started = process.cpuUsage()
-    for (let round = 0; round < rounds; round += 1) {
+    let started = process.cpuUsage()
+    // The first rounds are those that the engine compiles in.
+    for (let round = -20; round < rounds; round += 1) {
+      if (round === 0) started = process.cpuUsage()
       // 500 events a second and 15 frames: 33 of them between two frames.
       for (let event = 0; event < 33; event += 1) {
-        const session = `s${(round * 997 + event * 131) % 5_000}`
+        const session = `s${((round + 20) * 997 + event * 131) % 5_000}`
         store.add({ at: NOW, session, content: { type: 'unsolicited', octets: 7 } })
       }
       context = { ...context, now: context.now + 67 }
