@@ -14,9 +14,15 @@ import { removeByteStuffing } from '../pop3/encoder.js'
 import type { Limits } from '../pop3/limits.js'
 import type { ServerEvent, StatusLine } from '../pop3/reply-decoder.js'
 import type { Session, Transition } from '../pop3/session.js'
-import type { Failure } from '../trace/event.js'
+import type { Attention, Failure } from '../trace/event.js'
 import type { ClientLeg } from './client-leg.js'
-import { type ArrivedReply, type Exchange, fetchesMail, fetchesWholeMessage } from './exchange.js'
+import {
+  type ArrivedReply,
+  type Exchange,
+  fetchesMail,
+  fetchesWholeMessage,
+  type LocalAnswer,
+} from './exchange.js'
 import { GatheredReply, type NotKept } from './gathered-reply.js'
 import type { Holds } from './hold.js'
 import type { HoldingRoom } from './holding-room.js'
@@ -26,7 +32,7 @@ import type { Output } from './output.js'
 import { contentPieces, type PersonReply, TERMINATION_LINE } from './person-reply.js'
 import type { Pipeline } from './pipeline.js'
 import { serverFailure } from './server-leg.js'
-import type { ContentTeller } from './told-content.js'
+import { ContentTeller } from './told-content.js'
 
 /**
  * How far a reply has got, or why no more of it can be delivered.
@@ -48,9 +54,12 @@ export interface DeliveryParts {
   readonly room: HoldingRoom
   readonly output: Output
   readonly narrator: Narrator
-  readonly contentTeller: ContentTeller
+  /** What observers ask to be told of content. */
+  readonly attention: Attention
+  readonly keepsClientAlive: boolean
 }
 
+const LF = 0x0a
 /** What postern's own list begins with, as told; see capabilitiesInPlaceOfServer. */
 const LIST_FOLLOWS = { indicator: '+OK', responseCode: null, text: 'capability list follows' } as const
 
@@ -65,6 +74,7 @@ export class Delivery {
   readonly #output: Output
   readonly #narrator: Narrator
   readonly #contentTeller: ContentTeller
+  readonly #keepsClientAlive: boolean
   #messages = 0
   #errors = 0
 
@@ -77,7 +87,8 @@ export class Delivery {
     this.#room = parts.room
     this.#output = parts.output
     this.#narrator = parts.narrator
-    this.#contentTeller = parts.contentTeller
+    this.#keepsClientAlive = parts.keepsClientAlive
+    this.#contentTeller = new ContentTeller(parts.attention, parts.narrator)
   }
 
   /** Messages that the client has got whole. */
@@ -108,6 +119,18 @@ export class Delivery {
     if (this.#holds.takesReply(exchange, arrived, shown, user, this.#output.now)) return 'unfinished'
     this.#output.write('client', wire)
     return this.#settle(exchange, transition, status)
+  }
+
+  /** A challenge of a SASL exchange came. RFC 5034 §4. */
+  challenge(exchange: Exchange | null, event: Extract<ServerEvent, { type: 'sasl-challenge' }>): void {
+    this.#narrator.saslChallenge(exchange?.number ?? 0, event.challenge, event.anomalies)
+    this.#output.write('client', event.wire)
+  }
+
+  /** An input that is a piece of content and nothing else: the way of nearly all octets of a large message. */
+  piece(exchange: Exchange, octets: Buffer, now: number): void {
+    this.#output.beginWithWrite(octets, now)
+    this.#contentTeller.piece(exchange, octets)
   }
 
   /** A piece of the content came. */
@@ -166,8 +189,30 @@ export class Delivery {
     return this.#settle(exchange, arrived.transition, arrived.status)
   }
 
+  /** Gives the client what postern answers in the place of the server. */
+  answer(exchange: Exchange, local: LocalAnswer): void {
+    this.#output.write('client', local.octets)
+    const statusLine = local.octets.subarray(0, local.octets.indexOf(LF) + 1)
+    this.#narrator.reply(exchange, 'postern', local, statusLine, this.#output.now)
+    if (local.content !== null) this.#contentTeller.replaced(exchange, local.content)
+  }
+
+  /** The session ends before the reply is whole: tells what was not told yet, and keeps nothing. */
+  abandon(exchange: Exchange): void {
+    this.#contentTeller.ends(exchange)
+    exchange.gathered?.leave()
+  }
+
+  /** When the client is due a sign of life while its reply is gathered or held; never where it gets none. */
+  signOfLifeAt(exchange: Exchange | null): number {
+    const at = this.#keepsClientAlive ? exchange?.gathered?.signOfLifeAt : undefined
+    return at ?? Number.POSITIVE_INFINITY
+  }
+
   /** Tells the client that its message is still under way. */
-  keepClientAlive(exchange: Exchange, gathered: GatheredReply): void {
+  keepClientAlive(exchange: Exchange): void {
+    const { gathered } = exchange
+    if (gathered === null) return
     this.#output.write('client', gathered.signOfLife(this.#output.now))
     exchange.hasBegun = true
     this.#holds.committed(exchange)

@@ -1,9 +1,35 @@
 /**
- * The language between the relay and the one place that performs I/O: what can happen to a session, and what
- * the relay asks for in return. Types only.
+ * The language between the relay and the one place that performs I/O: what a session is, what can happen to it, and
+ * what the relay asks for in return. Types only.
  */
-import type { Failure, Side, TlsFacts, TraceEvent } from '../trace/event.js'
-import type { HeldItem, HoldAnswer } from './interception.js'
+import type { Limits } from '../pop3/limits.js'
+import type { Attention, Failure, Side, TlsFacts, TraceEvent } from '../trace/event.js'
+import type { ClientLegOptions } from './client-leg.js'
+import type { HeldItem, HoldAnswer, Interceptor } from './interception.js'
+
+/** What a relay is told about its session. Texts are shown to people as they are. */
+export interface RelayOptions {
+  readonly sessionId: string
+  readonly service: string
+  /** URL of the listener, address of the client, URL of the server. */
+  readonly listener: string
+  readonly client: string
+  readonly server: string
+  readonly clientLeg: ClientLegOptions
+  readonly serverLeg: 'plain' | 'stls' | 'tls'
+  readonly limits: Limits
+  /** Upper-case verbs beyond the command table whose positive reply has several lines. */
+  readonly multiLineVerbs: ReadonlySet<string>
+  readonly showsUserNames: boolean
+  /** What observers ask for; looked at anew each time, since watchers come and go. */
+  readonly attention: Attention
+  readonly interceptor: Interceptor
+  /**
+   * While a message is gathered or held, the client gets `+OK` after ten seconds and then a blank every ten, so that it
+   * does not give up. A held command or reply of one line waits in silence.
+   */
+  readonly keepsClientAlive: boolean
+}
 
 /** What happened at the edge. */
 export type RelayInput =

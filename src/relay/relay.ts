@@ -6,75 +6,37 @@
  */
 import type { Anomaly } from '../pop3/anomaly.js'
 import type { Command } from '../pop3/command.js'
-import { type ClientEvent, CommandDecoder } from '../pop3/command-decoder.js'
+import type { ClientEvent } from '../pop3/command-decoder.js'
 import { encodeStatusLine } from '../pop3/encoder.js'
-import type { Limits } from '../pop3/limits.js'
-import { type ExpectedOfServer, ReplyDecoder, type ServerEvent } from '../pop3/reply-decoder.js'
+import type { ExpectedOfServer, ServerEvent } from '../pop3/reply-decoder.js'
 import type { Secret } from '../pop3/secret.js'
 import { Session } from '../pop3/session.js'
-import type { Attention, ClosedReason, Failure, Side, TlsFacts } from '../trace/event.js'
-import { ClientLeg, type ClientLegOptions } from './client-leg.js'
+import type { ClosedReason, Failure, Side, TlsFacts } from '../trace/event.js'
+import { ClientLeg } from './client-leg.js'
 import { Deadlines, lateText, type OpenWait, type Phase } from './deadlines.js'
 import { type Decision, decisionOf, unchanged } from './decision.js'
 import { type Delivered, Delivery } from './delivery.js'
 import { type Exchange, newExchange } from './exchange.js'
 import { Holds } from './hold.js'
-import type { HoldAnswer, Interceptor } from './interception.js'
+import type { HoldAnswer } from './interception.js'
 import { refusal } from './local-answer.js'
 import { Narrator } from './narrator.js'
 import { Output } from './output.js'
 import { type CommandRules, isProblem, ownCommand, type PersonCommand } from './person-command.js'
 import { localAnswerOf, type PersonReply } from './person-reply.js'
 import { Pipeline } from './pipeline.js'
-import type { RelayEffect, RelayInput } from './relay-input.js'
+import type { RelayEffect, RelayInput, RelayOptions } from './relay-input.js'
 import { ServerLeg, type ServerLegStep, serverFailure } from './server-leg.js'
-import { ContentTeller } from './told-content.js'
 
-/** What a relay is told about its session. Texts are shown to people as they are. */
-export interface RelayOptions {
-  readonly sessionId: string
-  readonly service: string
-  /** URL of the listener, address of the client, URL of the server. */
-  readonly listener: string
-  readonly client: string
-  readonly server: string
-  readonly clientLeg: ClientLegOptions
-  readonly serverLeg: 'plain' | 'stls' | 'tls'
-  readonly limits: Limits
-  /** Upper-case verbs beyond the command table whose positive reply has several lines. */
-  readonly multiLineVerbs: ReadonlySet<string>
-  readonly showsUserNames: boolean
-  /** What observers ask for; looked at anew each time, since watchers come and go. */
-  readonly attention: Attention
-  readonly interceptor: Interceptor
-  /**
-   * While a message is gathered or held, the client gets `+OK` after ten seconds and then a blank every ten, so that it
-   * does not give up. A held command or reply of one line waits in silence.
-   */
-  readonly keepsClientAlive: boolean
-}
+export type { RelayOptions } from './relay-input.js'
 
 /** Commands of watchers that wait in one session; a person waits for each reply. */
 const WATCHERS_COMMANDS = 16
-const LF = 0x0a
 const STLS = Buffer.from('STLS\r\n', 'latin1')
 const TIMED_OUT = unchanged('timed-out')
-/** First octet of a TLS handshake record; no command begins with it. */
-const TLS_HANDSHAKE = 0x16
-const TLS_ON_PLAIN_PORT: Failure = {
-  code: 'POSTERN_CLIENT_PROTOCOL',
-  isPermanent: true,
-  text: 'client began with TLS where POP3 begins in clear',
-  hint: 'set the mail program to STARTTLS, or give it a pop3s:// listener',
-}
-
 /** The state machine of one session. */
 export class Relay {
   readonly #options: RelayOptions
-  readonly #limits: Limits
-  readonly #mostUndecodedOctets: number
-  readonly #clientDecoder: CommandDecoder
-  #serverDecoder: ReplyDecoder
   readonly #output: Output
   readonly #session = new Session()
   readonly #clientLeg: ClientLeg
@@ -82,54 +44,42 @@ export class Relay {
   readonly #pipeline: Pipeline
   readonly #delivery: Delivery
   readonly #narrator: Narrator
-  readonly #contentTeller: ContentTeller
   readonly #deadlines: Deadlines
   readonly #holds: Holds
   readonly #commandRules: CommandRules
   #phase: Phase = 'new'
 
-  /** The server's last word was a challenge: the client's next line is a credential. */
-  #responseOwed = false
-  #quitGiven = false
   #clientEnded = false
   /** The server left while a reply of its own was held: what it said before comes first. */
   #serverLeft = false
   #draining = false
 
   #commands = 0
-  #fromClient = 0
-  #fromServer = 0
 
   constructor(options: RelayOptions) {
     this.#options = options
-    this.#limits = options.limits
-    const { socketBufferOctets, commandLineOctets, saslLineOctets } = options.limits
-    // A line that fits its limit must fit here too, or its end would never be read.
-    this.#mostUndecodedOctets = Math.max(socketBufferOctets, commandLineOctets, saslLineOctets)
-    this.#clientDecoder = new CommandDecoder(options.limits, options.multiLineVerbs)
-    this.#serverDecoder = new ReplyDecoder(options.limits)
+    const { limits, multiLineVerbs, attention, interceptor } = options
+    const session = this.#session
     this.#output = new Output(options.sessionId)
-    this.#clientLeg = new ClientLeg(options.clientLeg, this.#session)
-    this.#serverLeg = new ServerLeg(options.serverLeg)
-    this.#pipeline = new Pipeline(options.limits)
-    this.#narrator = new Narrator(options, this.#session, (content) => this.#output.trace(content))
-    this.#contentTeller = new ContentTeller(options.attention, this.#narrator)
-    this.#deadlines = new Deadlines(options.limits)
-    this.#holds = new Holds(options.sessionId, options.interceptor, this.#output)
+    this.#pipeline = new Pipeline(limits)
+    this.#narrator = new Narrator(options, session, (content) => this.#output.trace(content))
+    this.#deadlines = new Deadlines(limits)
+    this.#holds = new Holds(options.sessionId, interceptor, this.#output)
+    const parts = { limits, session, pipeline: this.#pipeline, narrator: this.#narrator }
+    this.#clientLeg = new ClientLeg(options.clientLeg, { ...parts, multiLineVerbs })
+    this.#serverLeg = new ServerLeg(options.serverLeg, limits)
     this.#delivery = new Delivery({
-      limits: options.limits,
-      session: this.#session,
+      ...parts,
       clientLeg: this.#clientLeg,
-      pipeline: this.#pipeline,
       holds: this.#holds,
-      room: options.interceptor.room,
+      room: interceptor.room,
       output: this.#output,
-      narrator: this.#narrator,
-      contentTeller: this.#contentTeller,
+      attention,
+      keepsClientAlive: options.keepsClientAlive,
     })
     this.#commandRules = {
-      commandLineOctets,
-      multiLineVerbs: options.multiLineVerbs,
+      commandLineOctets: limits.commandLineOctets,
+      multiLineVerbs,
       localAnswerTo: (command) => this.#clientLeg.localAnswerTo(command),
     }
   }
@@ -139,18 +89,20 @@ export class Relay {
     return this.#phase === 'closed'
   }
 
-  /**
-   * Whether the side should be read. The edge also stops reading a side while the other takes no writes.
-   */
+  /** Whether the side should be read. The edge also stops reading a side while the other takes no writes. */
   wantsOctets(side: Side): boolean {
     if (this.#phase === 'closed') return false
     if (side === 'server') return !this.#clientIsBetweenTls() && !this.#pipeline.isReplyHeld
-    return this.#clientDecoder.undecodedOctets < this.#mostUndecodedOctets && !this.#pipeline.isFull
+    return this.#clientLeg.wantsOctets
   }
 
   /** Whether a deadline has passed, so that the input `clock` is wanted. Cheap: asked of every session often. */
   isDue(now: number): boolean {
-    return now >= this.#deadline() || now >= this.#holds.nextReleaseAt || now >= this.#signOfLifeAt()
+    return (
+      now >= this.#deadline() ||
+      now >= this.#holds.nextReleaseAt ||
+      now >= this.#delivery.signOfLifeAt(this.#pipeline.head)
+    )
   }
 
   /**
@@ -226,34 +178,18 @@ export class Relay {
   }
 
   #clientOctets(octets: Buffer): void {
-    const isFirst = this.#fromClient === 0
-    this.#fromClient += octets.length
-    if (this.#clientLeg.awaitsTls) {
-      this.#discardClearText(octets.length)
-      return
-    }
-    if (isFirst && octets[0] === TLS_HANDSHAKE && !this.#clientLeg.hasTls) {
-      this.#fail('client', TLS_ON_PLAIN_PORT)
-      return
-    }
-    this.#clientDecoder.push(octets)
-    this.#pullClient()
+    const failure = this.#clientLeg.push(octets)
+    if (failure === null) this.#pullClient()
+    else this.#fail('client', failure)
   }
 
   #pullClient(): void {
-    while (this.#mayDecodeClient()) {
-      const event = this.#clientDecoder.next(this.#responseOwed ? 'sasl-response' : 'command')
+    while (this.#phase === 'open' && !this.#draining) {
+      const event = this.#clientLeg.next()
       if (event === null) break
       this.#clientEvent(event)
     }
     if (this.#clientEnded) this.#leaveWhenAnswered()
-  }
-
-  /** A line is decoded only when it is known what it is: nothing behind STLS, AUTH without reply, or QUIT. */
-  #mayDecodeClient(): boolean {
-    if (this.#phase !== 'open' || this.#clientLeg.awaitsTls || this.#draining) return false
-    if (this.#responseOwed) return true
-    return !this.#quitGiven && !this.#pipeline.isFull && this.#pipeline.newest?.shape !== 'sasl'
   }
 
   #clientEvent(event: ClientEvent): void {
@@ -278,9 +214,7 @@ export class Relay {
     const number = this.#commands
     const told = this.#narrator.command(number, 'client', command, wire, anomalies)
     const local = this.#clientLeg.localAnswerTo(command)
-    this.#clientLeg.given(command, local)
-    if (this.#clientLeg.awaitsTls) this.#discardClearText(this.#clientDecoder.takeUndecoded().length)
-    if (command.verb === 'QUIT') this.#quitGiven = true
+    this.#clientLeg.given(number, command, local)
     this.#pipeline.add(newExchange(number, 'client', command, wire, told, this.#output.now, local))
     this.#advance()
   }
@@ -289,14 +223,8 @@ export class Relay {
     const number = this.#pipeline.head?.number ?? 0
     this.#narrator.saslResponse(number, response, cancels, wire, anomalies)
     if (!cancels) this.#session.saslResponseGiven(response)
-    this.#responseOwed = false
+    this.#clientLeg.responded()
     this.#output.write('server', wire)
-  }
-
-  /** RFC 2595 §4: once STLS is issued, nothing may come in clear until TLS stands. What does is never decoded. */
-  #discardClearText(octets: number): void {
-    if (octets === 0) return
-    this.#narrator.anomaly('client', 'clear-text-after-stls', this.#commands, octets)
   }
 
   #clientEnd(): void {
@@ -311,7 +239,7 @@ export class Relay {
   /** A client that sent its last command may still read: replies in flight are delivered. It never means QUIT. */
   #leaveWhenAnswered(): void {
     if (this.#phase !== 'open') return
-    if (this.#pipeline.owed === null || this.#responseOwed || this.#wouldWaitForPerson())
+    if (this.#pipeline.owed === null || this.#clientLeg.owesResponse || this.#wouldWaitForPerson())
       this.#close('client-left', null, 'end')
   }
 
@@ -336,10 +264,7 @@ export class Relay {
       const exchange = this.#pipeline.takeLocal()
       const local = exchange?.local ?? null
       if (exchange === null || local === null) return
-      this.#output.write('client', local.octets)
-      const statusLine = local.octets.subarray(0, local.octets.indexOf(LF) + 1)
-      this.#narrator.reply(exchange, 'postern', local, statusLine, this.#output.now)
-      if (local.content !== null) this.#contentTeller.replaced(exchange, local.content)
+      this.#delivery.answer(exchange, local)
       this.#narrator.answered(exchange.number)
       switch (local.next) {
         case 'go-on':
@@ -389,39 +314,27 @@ export class Relay {
   // The server's side.
 
   #serverOctets(octets: Buffer): void {
-    this.#fromServer += octets.length
-    if (this.#isUpgrading()) {
-      this.#stepServerLeg(this.#serverLeg.clearText())
-      return
-    }
-    this.#serverDecoder.push(octets)
-    this.#pullServer()
+    const failure = this.#serverLeg.push(octets)
+    if (failure === null) this.#pullServer()
+    else this.#fail('server', failure)
   }
 
   /** Within the client's handshake nothing is decoded: what a server says unasked would reach the client in clear. */
   #pullServer(): void {
     while (this.#phase !== 'closed' && !this.#clientIsBetweenTls() && !this.#pipeline.isReplyHeld) {
-      const event = this.#serverDecoder.next(this.#expectedOfServer())
+      const event = this.#serverLeg.next(this.#expectedOfServer())
       if (event === null) return
       this.#serverEvent(event)
-      if (this.#isUpgrading()) return
     }
-  }
-
-  /** Between the server's +OK to STLS and TLS: what comes in clear now is never decoded. */
-  #isUpgrading(): boolean {
-    return this.#phase === 'upgrading'
   }
 
   /** The way of nearly all octets of a large message: a piece that is all content goes on as it came. */
   #passesWhole(octets: Buffer, now: number): boolean {
     if (this.#phase !== 'open') return false
     const { head } = this.#pipeline
-    if (head?.passes !== true || !this.#serverDecoder.takeContent(octets)) return false
+    if (head?.passes !== true || !this.#serverLeg.takeContent(octets)) return false
     this.#deadlines.active(now)
-    this.#fromServer += octets.length
-    this.#output.beginWithWrite(octets, now)
-    this.#contentTeller.piece(head, octets)
+    this.#delivery.piece(head, octets, now)
     return true
   }
 
@@ -437,8 +350,7 @@ export class Relay {
       case 'greeting': {
         const afterMs = this.#output.now - this.#deadlines.waitBegan
         this.#narrator.greeting(event.status, afterMs, event.anomalies)
-        const { undecodedOctets } = this.#serverDecoder
-        this.#stepServerLeg(this.#serverLeg.greeted(event.status, event.wire, undecodedOctets))
+        this.#stepServerLeg(this.#serverLeg.greeted(event.status, event.wire))
         return
       }
       case 'no-greeting':
@@ -446,13 +358,15 @@ export class Relay {
         this.#serverFailed('POSTERN_SERVER_GREETING', 'server does not greet as a POP3 server does', true)
         return
       case 'reply':
-        if (this.#phase === 'stls') {
-          const { undecodedOctets } = this.#serverDecoder
-          this.#stepServerLeg(this.#serverLeg.stlsAnswered(event.status, undecodedOctets))
-        } else if (head !== null) this.#goOn(head, this.#delivery.statusLine(head, event))
+        if (this.#phase === 'stls') this.#stepServerLeg(this.#serverLeg.stlsAnswered(event.status))
+        else if (head !== null) this.#goOn(head, this.#delivery.statusLine(head, event))
         return
       case 'sasl-challenge':
-        this.#challenge(event.wire, event.challenge, event.anomalies)
+        this.#delivery.challenge(head, event)
+        this.#clientLeg.challenged()
+        // The client's next line is no reply to wait for: a login that is not finished loses nothing.
+        if (this.#draining) this.#close('drained', null, 'end')
+        else this.#pullClient()
         return
       case 'content':
         if (head !== null) this.#goOn(head, this.#delivery.content(head, event.wire))
@@ -465,13 +379,16 @@ export class Relay {
       case 'unsolicited':
         this.#stray(event.wire, event.anomalies)
         return
-      case 'line-too-long':
+      case 'line-too-long': {
+        const text = `server sent a status line of more than ${event.limit} octets`
+        const tooLong = serverFailure('POSTERN_SERVER_PROTOCOL', text, true)
         // Its beginning is passed on, its end can be known no more.
         this.#narrator.anomalies('server', event.anomalies, head?.number ?? 0)
         if (this.#phase === 'open' && !this.#isForWatcher()) this.#output.write('client', event.wire)
-        this.#output.trace({ type: 'failure', side: 'server', failure: statusLineTooLong(event.limit) })
+        this.#output.trace({ type: 'failure', side: 'server', failure: tooLong })
         this.#close('failed', 'POSTERN_SERVER_PROTOCOL', 'destroy')
         return
+      }
     }
   }
 
@@ -530,16 +447,6 @@ export class Relay {
     this.#finish(exchange)
   }
 
-  #challenge(wire: Buffer, challenge: Secret, anomalies: readonly Anomaly[]): void {
-    const number = this.#pipeline.head?.number ?? 0
-    this.#narrator.saslChallenge(number, challenge, anomalies)
-    this.#output.write('client', wire)
-    this.#responseOwed = true
-    // The client's next line is no reply to wait for: a login that is not finished loses nothing.
-    if (this.#draining) this.#close('drained', null, 'end')
-    else this.#pullClient()
-  }
-
   /**
    * A line that is no reply: passed on, never paired. Dovecot sends such behind a message whose first line is a
    * lone dot. Should a server answer with garbage instead of a reply, the client's next command must not wait
@@ -577,7 +484,7 @@ export class Relay {
       return
     }
     const { head, owed } = this.#pipeline
-    if (head !== null && (head.isAnswered || this.#serverDecoder.undecodedOctets > 0))
+    if (head !== null && (head.isAnswered || this.#serverLeg.hasUndecoded))
       this.#narrator.anomaly('server', 'truncated-reply', head.number, null)
     if (owed === null) this.#close('server-closed', null, 'end')
     else {
@@ -592,10 +499,7 @@ export class Relay {
     this.#output.trace({ type: 'tls-established', side, tls })
     if (side === 'server') {
       if (this.#phase === 'server-tls') this.#enter('greeting')
-      else if (this.#phase === 'upgrading') {
-        this.#serverDecoder = new ReplyDecoder(this.#limits)
-        this.#stepServerLeg(this.#serverLeg.upgraded())
-      }
+      else if (this.#phase === 'upgrading') this.#stepServerLeg(this.#serverLeg.upgraded())
       return
     }
     this.#clientLeg.tlsEstablished()
@@ -610,16 +514,13 @@ export class Relay {
 
   #verdict(hold: string, answer: HoldAnswer): void {
     const exchange = this.#holds.find(hold)
-    const problem = exchange === null ? 'the item is held no longer' : this.#decide(exchange, answer)
+    const decision =
+      exchange === null
+        ? { problem: 'the item is held no longer' }
+        : decisionOf(exchange, answer, this.#commandRules)
+    if (exchange !== null && !isProblem(decision)) this.#letGo(exchange, decision)
+    const problem = isProblem(decision) ? decision.problem : null
     this.#output.effect({ type: 'verdict-answered', hold, problem })
-  }
-
-  /** @returns what is wrong with the answer; then the item is held as before */
-  #decide(exchange: Exchange, answer: HoldAnswer): string | null {
-    const decision = decisionOf(exchange, answer, this.#commandRules)
-    if (isProblem(decision)) return decision.problem
-    this.#letGo(exchange, decision)
-    return null
   }
 
   /** A held item goes on, as it is or replaced; and what waited behind it. */
@@ -640,15 +541,13 @@ export class Relay {
 
   /** The server never sees the command. */
   #answerInstead(exchange: Exchange, reply: PersonReply): void {
-    const isQuit = exchange.command.verb === 'QUIT'
-    const leaves = isQuit && reply.status.indicator === '+OK'
+    const leaves = exchange.command.verb === 'QUIT' && reply.status.indicator === '+OK'
     exchange.local = localAnswerOf(reply, leaves ? 'leave' : 'go-on')
-    if (isQuit && !leaves) this.#quitGiven = false
+    if (!leaves) this.#clientLeg.replaced(exchange.command, null)
   }
 
   #replaceCommand(exchange: Exchange, { command, wire }: PersonCommand): void {
-    if (exchange.command.verb === 'QUIT' && command.verb !== 'QUIT') this.#quitGiven = false
-    this.#clientLeg.given(command, null)
+    this.#clientLeg.replaced(exchange.command, command)
     exchange.command = command
     exchange.wire = wire
     this.#narrator.commandReplaced(exchange.number, command, wire)
@@ -667,7 +566,7 @@ export class Relay {
     if (this.#clientLeg.awaitsTls) return 'the client is beginning TLS: try again when it stands'
     if (this.#draining) return 'postern is ending'
     if (this.#clientEnded || this.#serverLeft) return 'a side has left: the session is about to end'
-    if (this.#quitGiven) return 'the client has sent QUIT: nothing may follow it'
+    if (this.#clientLeg.hasQuit) return 'the client has sent QUIT: nothing may follow it'
     if (this.#pipeline.hasSaslExchange) return 'a login is under way: try again behind it'
     if (this.#pipeline.ofWatchers >= WATCHERS_COMMANDS || this.#pipeline.isFull)
       return 'too many commands wait for their replies: try again later'
@@ -727,7 +626,7 @@ export class Relay {
       // Nobody decides any more about what the client could have by now.
       for (const exchange of this.#holds.all()) if (exchange.isSent) this.#letGo(exchange, TIMED_OUT)
       if (this.isClosed) return
-      if (this.#pipeline.inFlight === 0 || this.#responseOwed) this.#close('drained', null, 'end')
+      if (this.#pipeline.inFlight === 0 || this.#clientLeg.owesResponse) this.#close('drained', null, 'end')
     }
   }
 
@@ -748,9 +647,9 @@ export class Relay {
       commands: this.#commands,
       messages: this.#delivery.messages,
       octets: {
-        fromClient: this.#fromClient,
+        fromClient: this.#clientLeg.octets,
         toClient: this.#output.toClient,
-        fromServer: this.#fromServer,
+        fromServer: this.#serverLeg.octets,
         toServer: this.#output.toServer,
       },
       durationMs: this.#output.now - this.#deadlines.openedAt,
@@ -761,9 +660,8 @@ export class Relay {
   /** What waited for a person, was gathered, or was not told yet. */
   #dropAll(): void {
     for (const exchange of this.#pipeline.takeAll()) {
-      this.#contentTeller.ends(exchange)
+      this.#delivery.abandon(exchange)
       this.#holds.end(exchange, 'session-ended', this.#output.now)
-      exchange.gathered?.leave()
     }
   }
 
@@ -777,7 +675,7 @@ export class Relay {
   #openWait(): OpenWait {
     if (this.#clientLeg.awaitsTls) return 'client-tls'
     const { awaited } = this.#pipeline
-    if (this.#quitGiven && awaited?.command.verb === 'QUIT' && !awaited.isAnswered) return 'quit'
+    if (this.#clientLeg.hasQuit && awaited?.command.verb === 'QUIT' && !awaited.isAnswered) return 'quit'
     return this.#session.state === 'AUTHORIZATION' ? 'login' : 'anything'
   }
 
@@ -785,24 +683,15 @@ export class Relay {
     return this.#deadlines.of(this.#phase, this.#openWait())
   }
 
-  #signOfLifeAt(): number {
-    if (!this.#options.keepsClientAlive) return Number.POSITIVE_INFINITY
-    return this.#pipeline.head?.gathered?.signOfLifeAt ?? Number.POSITIVE_INFINITY
-  }
-
   #clock(): void {
     for (const exchange of this.#holds.overdue(this.#output.now)) {
       this.#letGo(exchange, TIMED_OUT)
       if (this.isClosed) return
     }
-    if (this.#output.now >= this.#signOfLifeAt()) this.#keepClientAlive()
+    const { head } = this.#pipeline
+    if (head !== null && this.#output.now >= this.#delivery.signOfLifeAt(head))
+      this.#delivery.keepClientAlive(head)
     if (this.#output.now >= this.#deadline()) this.#deadlinePassed()
-  }
-
-  #keepClientAlive(): void {
-    const exchange = this.#pipeline.head
-    const gathered = exchange?.gathered ?? null
-    if (exchange !== null && gathered !== null) this.#delivery.keepClientAlive(exchange, gathered)
   }
 
   #deadlinePassed(): void {
@@ -815,9 +704,4 @@ export class Relay {
     const isLoggedIn = this.#phase === 'open' && this.#session.state !== 'AUTHORIZATION'
     this.#close(isLoggedIn ? 'idle' : 'login-deadline', 'POSTERN_DEADLINE', 'destroy')
   }
-}
-
-function statusLineTooLong(limit: number): Failure {
-  const text = `server sent a status line of more than ${limit} octets`
-  return serverFailure('POSTERN_SERVER_PROTOCOL', text, true)
 }
