@@ -1,6 +1,7 @@
 /**
  * `postern read`: what recordings and captures hold, as lines of text, as JSON lines, or in the dashboard.
  */
+import { basename } from 'node:path'
 import type { Command } from 'commander'
 import type { TraceEvent } from '../trace/event.js'
 import { EXIT_CODES, type ExitCode } from './exit-codes.js'
@@ -72,11 +73,12 @@ async function canShow(): Promise<boolean> {
 }
 
 /** What does not match is there too, behind the filter, which a key takes away. */
-async function show({ reader, filter }: RecordedInput): Promise<ExitCode> {
+async function show({ reader, filter, names }: RecordedInput): Promise<ExitCode> {
   const { runDashboard } = await import('../dashboard/dashboard.js')
   const { recordingSource } = await import('./recording-source.js')
   const { stdin: input, stdout: output, env: environment } = process
-  await runDashboard(recordingSource(reader), { input, output, environment, filter })
+  const name = names.map((each) => basename(each)).join(' ')
+  await runDashboard(recordingSource(reader, name), { input, output, environment, filter })
   return EXIT_CODES.success
 }
 

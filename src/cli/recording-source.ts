@@ -6,13 +6,16 @@ import type { DashboardSource } from '../dashboard/source.js'
 import type { EventReader } from '../export/read-events.js'
 import type { TraceEvent } from '../trace/event.js'
 import { WATCH_VERSION } from '../watch/protocol.js'
-import { PROGRAM } from './version.js'
 
 /** Events handed over at once; keys are answered in between. */
 const EVENTS_AT_ONCE = 1_000
 
-/** Makes a source of what the reader reads. It refuses every request: nobody is there to answer. */
-export function recordingSource(reader: EventReader): DashboardSource {
+/**
+ * Makes a source of what the reader reads. It refuses every request: nobody is there to answer.
+ *
+ * @param name what the first line calls it: the names of the files
+ */
+export function recordingSource(reader: EventReader, name: string): DashboardSource {
   let isClosed = false
   return {
     kind: 'recording',
@@ -20,7 +23,7 @@ export function recordingSource(reader: EventReader): DashboardSource {
       onMessage({
         type: 'hello',
         version: WATCH_VERSION,
-        program: PROGRAM,
+        program: name,
         pid: 0,
         startedAt: 0,
         addresses: [],

@@ -17,7 +17,7 @@ function watched(path: string): Promise<{ messages: readonly FromProxy[]; proble
   const messages: FromProxy[] = []
   const reader = new EventReader([fileInput(path)], { ports: new Set(), messageOctets: 0 })
   return new Promise((resolve) => {
-    recordingSource(reader).subscribe(
+    recordingSource(reader, 'a.jsonl').subscribe(
       (message) => messages.push(message),
       (problem) => resolve({ messages, problem }),
     )

@@ -72,7 +72,7 @@ export class Emulator {
   }
 }
 
-async function until(
+export async function until(
   read: () => string | Promise<string>,
   wanted: string | RegExp | ((text: string) => boolean),
 ): Promise<string> {
