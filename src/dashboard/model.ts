@@ -15,6 +15,7 @@ import type { History, Prompt } from './prompt.js'
 import {
   type LogLines,
   NO_ARGUMENT,
+  type ScreenArgument,
   type ScreenContext,
   type ScreenEffect,
   type ScreenId,
@@ -224,6 +225,11 @@ export function screenSize(model: Model): Size {
 /** What the screen in sight may look at. */
 export function topContext(model: Model): ScreenContext {
   return contextOf(model, screenSize(model))
+}
+
+/** What a person has selected on the screen in sight: a session, a message, what is held. */
+export function selectionOf(model: Model): ScreenArgument {
+  return topScreen(model)?.selection(topContext(model)) ?? NO_ARGUMENT
 }
 
 /**

@@ -22,8 +22,9 @@ export interface ScreenStep {
 export interface OpenScreen {
   readonly id: ScreenId
   readonly title: string
-  readonly argument: ScreenArgument
   readonly keys: readonly KeyHelp[]
+  /** What a person has selected on it. */
+  selection(context: ScreenContext): ScreenArgument
   /** @returns null where the screen has no such key */
   press(key: string, context: ScreenContext): ScreenStep | null
   settle(context: ScreenContext): OpenScreen
@@ -50,17 +51,17 @@ export function screenKind<State>(module: ScreenModule<State>): ScreenKind {
     id: module.id,
     title: module.title,
     keys: module.bindings,
-    open: (argument, context) => opened(module, argument, module.open(argument, context)),
+    open: (argument, context) => opened(module, module.open(argument, context)),
   }
 }
 
-function opened<State>(module: ScreenModule<State>, argument: ScreenArgument, state: State): OpenScreen {
-  const reopened = (next: State): OpenScreen => opened(module, argument, next)
+function opened<State>(module: ScreenModule<State>, state: State): OpenScreen {
+  const reopened = (next: State): OpenScreen => opened(module, next)
   return {
     id: module.id,
     title: module.title,
-    argument,
     keys: module.bindings,
+    selection: (context) => module.selection(state, context),
     press(key, context) {
       const binding = module.bindings.find(({ keys }) => keys.includes(key))
       if (binding === undefined) return null

@@ -90,7 +90,7 @@ export type ScreenEffect =
 
 type WithoutId<Message> = Message extends { readonly id: string } ? Omit<Message, 'id'> : never
 
-/** What a screen is opened with. */
+/** What a screen is opened with, and what a person has selected on it. */
 export interface ScreenArgument {
   readonly session: string | null
   /** Number of the command. */
@@ -124,6 +124,11 @@ export interface ScreenModule<State> {
   readonly title: string
   open(argument: ScreenArgument, context: ScreenContext): State
   readonly bindings: readonly Binding<State>[]
+  /**
+   * What a person has selected now: what commands such as `:kill` act on, whatever the screen was opened with.
+   * {@link NO_ARGUMENT} where nothing is.
+   */
+  selection(state: State, context: ScreenContext): ScreenArgument
   /** Called before a view where store, size or filter changed: keeps selection and scroll in place. */
   settle(state: State, context: ScreenContext): State
   /** As many rows as `context.size.rows`, or fewer. */

@@ -25,6 +25,7 @@ import {
 } from './model.js'
 import type { KeyHelp, OpenScreen } from './open-screen.js'
 import { type Preview, previewOf } from './preview.js'
+import type { ScreenContext } from './screen-module.js'
 import { ageText, octetsText } from './screens/quantities.js'
 import { cutRow, fitRow, joinPanes, row, rowWidth, span, spreadRow, titleRow } from './spans.js'
 import { tabs } from './tabs.js'
@@ -114,16 +115,21 @@ function tabRow(model: Model): Row {
     return [span(text, isSelected ? 'heading' : isUrgent ? 'attention' : 'plain'), ' ']
   })
   const between = model.isUnicode ? ' › ' : ' > '
-  const crumbs = model.help === null ? stackOf(model).slice(1).map(crumb(model)).join(between) : 'Help'
+  const crumbs =
+    model.help === null
+      ? stackOf(model)
+          .slice(1)
+          .map((screen) => crumb(screen, topContext(model)))
+          .join(between)
+      : 'Help'
   return spreadRow(row(' ', ...shown), row(crumbs === '' ? null : ` ${crumbs} `), model.size.columns)
 }
 
-function crumb(model: Model): (screen: OpenScreen) => string {
-  return ({ title, argument }) => {
-    const ordinal = argument.session === null ? null : model.store.get(argument.session)?.ordinal
-    const session = ordinal === undefined || ordinal === null ? '' : ` #${ordinal}`
-    return `${title}${session}${argument.number === null ? '' : `/${argument.number}`}`
-  }
+function crumb(screen: OpenScreen, context: ScreenContext): string {
+  const { session, number } = screen.selection(context)
+  const ordinal = session === null ? null : context.store.get(session)?.ordinal
+  const named = ordinal === undefined || ordinal === null ? '' : ` #${ordinal}`
+  return `${screen.title}${named}${number === null ? '' : `/${number}`}`
 }
 
 function filterRow(model: Model, area: Size): Row {
@@ -196,7 +202,7 @@ function paneRows(model: Model, { screen, argument }: Preview, { columns, rows }
   if (kind === undefined || rows < 2) return []
   const context = contextOf(model, { columns, rows: rows - 1 })
   const opened = kind.open(argument, context).settle(context)
-  return [titleRow(crumb(model)(opened), columns, model.isUnicode), ...opened.view(context)]
+  return [titleRow(crumb(opened, context), columns, model.isUnicode), ...opened.view(context)]
 }
 
 // Below.

@@ -58,6 +58,8 @@ export const heldItemScreen: ScreenModule<HeldItemState> = {
   title: 'Held item',
   open: (argument, context) => settle({ argument, item: null, isHeld: false, position: LIST_START }, context),
   bindings,
+  // Of what is held no longer too: a command then says so, and acts on nothing else.
+  selection: ({ argument }) => argument,
   settle,
   view,
   status: ({ item, isHeld }, { now }) =>

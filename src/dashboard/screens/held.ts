@@ -5,7 +5,15 @@
 import type { Breakpoint, HeldSummary } from '../../watch/protocol.js'
 import { wrapTo } from '../cells.js'
 import type { Row } from '../frame.js'
-import type { Binding, ScreenContext, ScreenEffect, ScreenModule, Step } from '../screen-module.js'
+import {
+  type Binding,
+  NO_ARGUMENT,
+  type ScreenArgument,
+  type ScreenContext,
+  type ScreenEffect,
+  type ScreenModule,
+  type Step,
+} from '../screen-module.js'
 import { cutRow, highlightRow, row, span, titleRow } from '../spans.js'
 import { askChangedBreakpoint, switchBreakpoint } from './breakpoint-prompt.js'
 import { heldBindings } from './held-actions.js'
@@ -86,6 +94,7 @@ export const heldScreen: ScreenModule<HeldState> = {
   title: 'Held',
   open: () => START,
   bindings,
+  selection: (state, context) => argumentOf(state.focus === 'items' ? selectedItem(state, context) : null),
   settle,
   view,
   status,
@@ -182,9 +191,11 @@ function enter(state: HeldState, context: ScreenContext): readonly ScreenEffect[
     return breakpoint === null ? [NO_BREAKPOINT] : askChangedBreakpoint(breakpoint)
   }
   const item = selectedItem(state, context)
-  if (item === null) return []
-  const argument = { session: item.session, number: item.number, hold: item.hold }
-  return [{ type: 'open', screen: 'held-item', argument }]
+  return item === null ? [] : [{ type: 'open', screen: 'held-item', argument: argumentOf(item) }]
+}
+
+function argumentOf(item: HeldSummary | null): ScreenArgument {
+  return item === null ? NO_ARGUMENT : { session: item.session, number: item.number, hold: item.hold }
 }
 
 const NO_BREAKPOINT: ScreenEffect = {

@@ -6,7 +6,13 @@
 import { fieldsOfSession } from '../../sessions/fields.js'
 import { wrapTo } from '../cells.js'
 import type { Row, Style } from '../frame.js'
-import type { LogLine, ScreenContext, ScreenModule, Step } from '../screen-module.js'
+import {
+  type LogLine,
+  NO_ARGUMENT,
+  type ScreenContext,
+  type ScreenModule,
+  type Step,
+} from '../screen-module.js'
 import { cutRow, highlightRow, joinPanes, row, span, tableRow, titleRow } from '../spans.js'
 import {
   LIST_START,
@@ -114,6 +120,7 @@ export const logScreen: ScreenModule<LogState> = {
       },
     },
   ],
+  selection: ({ selected }) => ({ ...NO_ARGUMENT, session: selected?.session ?? null }),
   settle,
   view,
   status,

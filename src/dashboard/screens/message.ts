@@ -201,6 +201,7 @@ export const messageScreen: ScreenModule<MessageState> = {
   title: 'Message',
   open: (argument, context) => settle(stateFor(argument), context),
   bindings,
+  selection: ({ argument }) => argument,
   settle,
   view,
   status,

@@ -3,7 +3,14 @@
  * the rows that are visible; which messages there are is `message-list.ts`.
  */
 import type { Row } from '../frame.js'
-import type { ScreenContext, ScreenEffect, ScreenModule, Step } from '../screen-module.js'
+import {
+  NO_ARGUMENT,
+  type ScreenArgument,
+  type ScreenContext,
+  type ScreenEffect,
+  type ScreenModule,
+  type Step,
+} from '../screen-module.js'
 import { cutRow, highlightRow, row, span } from '../spans.js'
 import {
   LIST_START,
@@ -144,10 +151,10 @@ export const messagesScreen: ScreenModule<MessagesState> = {
       label: 'open',
       help: 'open the message: headers, outline, text, attachments, octets',
       run: (state, context) =>
-        withMessage(state, context, ({ record, message }) => ({
+        withMessage(state, context, (listed) => ({
           type: 'open',
           screen: 'message',
-          argument: { session: record.id, number: message.number, hold: null },
+          argument: argumentOf(listed),
         })),
     },
     ...movementBindings<MessagesState>((given, context, movement) => {
@@ -170,10 +177,10 @@ export const messagesScreen: ScreenModule<MessagesState> = {
       label: 'session',
       help: 'open the session that the message was fetched in, at its command',
       run: (state, context) =>
-        withMessage(state, context, ({ record, message }) => ({
+        withMessage(state, context, (listed) => ({
           type: 'open',
           screen: 'session',
-          argument: { session: record.id, number: message.number, hold: null },
+          argument: argumentOf(listed),
         })),
     },
     {
@@ -195,6 +202,7 @@ export const messagesScreen: ScreenModule<MessagesState> = {
         })),
     },
   ],
+  selection: ({ selected }) => argumentOf(selected),
   settle,
   view,
   status: (given, context) => {
@@ -214,6 +222,11 @@ export const messagesScreen: ScreenModule<MessagesState> = {
     const found = findNext({ count: listed.length, from: position.selected, textAt }, text, direction)
     return found === -1 ? null : select(state, found, extentOf(listed, context), false)
   },
+}
+
+function argumentOf(listed: ListedMessage | null): ScreenArgument {
+  if (listed === null) return NO_ARGUMENT
+  return { session: listed.record.id, number: listed.message.number, hold: null }
 }
 
 function withMessage(

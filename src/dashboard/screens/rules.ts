@@ -8,7 +8,14 @@ import type { TraceContent, TraceEvent } from '../../trace/event.js'
 import type { Breakpoint } from '../../watch/protocol.js'
 import { wrapTo } from '../cells.js'
 import type { Row } from '../frame.js'
-import type { ScreenContext, ScreenEffect, ScreenModule, Step } from '../screen-module.js'
+import {
+  NO_ARGUMENT,
+  type ScreenArgument,
+  type ScreenContext,
+  type ScreenEffect,
+  type ScreenModule,
+  type Step,
+} from '../screen-module.js'
 import { cutRow, highlightRow, joinPanes, row, span, titleRow } from '../spans.js'
 import {
   askChangedBreakpoint,
@@ -194,6 +201,7 @@ export const rulesScreen: ScreenModule<RulesState> = {
       },
     },
   ],
+  selection: ({ lines, position }) => matchArgument(lines[position.selected]),
   settle,
   view,
   status: (_, { breakpoints }) => {
@@ -213,14 +221,18 @@ function enter(given: RulesState, context: ScreenContext): Step<RulesState> {
       return { state: settle({ ...state, unfolded }, context), effects: [] }
     }
     case 'match': {
-      const argument = { session: line.record.id, number: line.held.number, hold: null }
-      return { state, effects: [{ type: 'open', screen: 'session', argument }] }
+      return { state, effects: [{ type: 'open', screen: 'session', argument: matchArgument(line) }] }
     }
     case 'note':
       return { state, effects: [] }
     default:
       return { state, effects: [nothingSelected()] }
   }
+}
+
+function matchArgument(line: Line | undefined): ScreenArgument {
+  if (line?.type !== 'match') return NO_ARGUMENT
+  return { session: line.record.id, number: line.held.number, hold: null }
 }
 
 function withRule(

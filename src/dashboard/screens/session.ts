@@ -172,6 +172,7 @@ export const sessionScreen: ScreenModule<SessionState> = {
   title: 'Session',
   open,
   bindings,
+  selection,
   settle,
   view,
   status,
@@ -213,6 +214,16 @@ function settle(state: SessionState, context: ScreenContext): SessionState {
   if (state.pane === 'tls') return { ...next, position: selectIndex(position, position.selected, extent) }
   if (state.isFollowing) return { ...next, position: selectIndex(position, extent.count - 1, extent) }
   return { ...next, position: followIndex(position, placeOf(state, next.items), extent) }
+}
+
+/** The session that is shown now, which `[` and `]` change, and what is held on the selected line. */
+function selection(
+  { id, session, items, position, pane }: SessionState,
+  context: ScreenContext,
+): ScreenArgument {
+  const line = pane === 'dialogue' ? items[position.selected]?.line : undefined
+  const hold = session === null || line?.kind !== 'held' ? null : heldAt(session, line, context)
+  return { session: session?.id ?? id, number: null, hold }
 }
 
 function readLines(

@@ -6,7 +6,13 @@ import { SessionFilter, visibleTextOfSession } from '../../sessions/fields.js'
 import type { SessionRecord } from '../../sessions/session-record.js'
 import { widthOf } from '../cells.js'
 import type { Row, Style } from '../frame.js'
-import type { Binding, ScreenContext, ScreenModule, Step } from '../screen-module.js'
+import {
+  type Binding,
+  NO_ARGUMENT,
+  type ScreenContext,
+  type ScreenModule,
+  type Step,
+} from '../screen-module.js'
 import { cutRow, highlightRow } from '../spans.js'
 import { enoughFor } from './enough-text.js'
 import {
@@ -160,6 +166,7 @@ export const sessionsScreen: ScreenModule<SessionsState> = {
   // A recording has no newest session to wait for: it is read from its beginning.
   open: (_, { source }) => ({ ...START, isFollowing: source === 'live' }),
   bindings,
+  selection: ({ selected }) => ({ ...NO_ARGUMENT, session: selected?.id ?? null }),
   settle,
   view,
   status,

@@ -6,7 +6,7 @@ import type { Count } from '../../sessions/statistics.js'
 import type { ProcessFacts } from '../../watch/protocol.js'
 import { padTo, widthOf } from '../cells.js'
 import type { Row, Style } from '../frame.js'
-import type { ScreenContext, ScreenModule, Step } from '../screen-module.js'
+import { NO_ARGUMENT, type ScreenContext, type ScreenModule, type Step } from '../screen-module.js'
 import { cutRow, highlightRow, joinPanes, row, rowText, span, tableRow, titleRow } from '../spans.js'
 import { barGraph } from './bar-graph.js'
 import { movementBindings } from './list-position.js'
@@ -81,6 +81,8 @@ export const statisticsScreen: ScreenModule<StatisticsState> = {
       },
     },
   ],
+  // A number is of no session, not even where Enter leads to one.
+  selection: () => NO_ARGUMENT,
   settle,
   view: (given, context) => {
     const state = settle(given, context)

@@ -4,6 +4,7 @@
 import { type ScreenKind, type Screens, screenKind } from '../../../src/dashboard/open-screen.js'
 import {
   NO_ARGUMENT,
+  type ScreenArgument,
   type ScreenId,
   type ScreenModule,
   type Step,
@@ -12,6 +13,7 @@ import { row, span } from '../../../src/dashboard/spans.js'
 
 /** A list of lines, one of them selected. */
 export interface FakeState {
+  readonly argument: ScreenArgument
   readonly selected: number
   /** Keys that were dispatched to it. */
   readonly pressed: readonly string[]
@@ -37,7 +39,7 @@ export function fakeScreen(
   return {
     id,
     title,
-    open: () => ({ selected: 0, pressed: [] }),
+    open: (argument) => ({ argument, selected: 0, pressed: [] }),
     bindings: [
       { keys: ['j', 'down'], label: '', help: 'down', run: (state) => move(state, 1) },
       { keys: ['k', 'up'], label: '', help: 'up', run: (state) => move(state, -1) },
@@ -91,6 +93,7 @@ export function fakeScreen(
         }),
       },
     ],
+    selection: ({ argument }) => argument,
     settle: (state) => state,
     view: (state, context) =>
       lines
