@@ -5,9 +5,9 @@
  */
 import stringWidth from 'string-width'
 
-const PLAIN = /^[\x20-\x7e]*$/
-// Latin-1 beside ASCII: all one cell wide, none of them joins its neighbour. U+00A0 and U+00AD are not among them.
-const PLAIN_LATIN = /^[\x20-\x7e\xa1-\xac\xae-\xff]*$/
+// All one cell wide, none of them joins its neighbour: ASCII, Latin-1 but for U+00A0 and U+00AD, and what this program
+// writes itself: the ellipsis, control pictures, borders and blocks, the box, the replacement character.
+const PLAIN = /^[\x20-\x7e\xa1-\xac\xae-\xff\u2026\u2400-\u2421\u2500-\u259f\u25a1\ufffd]*$/
 // Formats (bidi, zero width, soft hyphen, tags), separators of lines and paragraphs.
 const FORMAT = /[\p{Cf}\p{Zl}\p{Zp}]/u
 const SPACE = /\p{Zs}/u
@@ -58,6 +58,11 @@ const JOINING = new Set([0x06de, 0x0d4e, 0x0e33, 0x0eb3])
 const segmenter = new Intl.Segmenter('en', { granularity: 'grapheme' })
 /** What became of each code unit, filled in as they come. */
 const known = new Map<number, string>()
+/** What became of clusters of several code units, emoji above all; emptied when it is full. */
+const knownClusters = new Map<string, string>()
+/** More than any mail has of different emoji; and as long as families of them are. */
+const KNOWN_CLUSTERS = 2_048
+const KNOWN_CLUSTER_UNITS = 32
 
 /**
  * Makes text harmless to a terminal and its width certain. C0 controls become their pictures (`␛`), C1 and broken
@@ -68,7 +73,7 @@ const known = new Map<number, string>()
  * Never fails.
  */
 export function toCells(text: string): string {
-  if (PLAIN_LATIN.test(text)) return text
+  if (PLAIN.test(text)) return text
   let cells = ''
   for (const { segment } of segmenter.segment(text)) cells += clusterCells(segment)
   return cells
@@ -78,10 +83,7 @@ export function toCells(text: string): string {
  * Counts the cells that a text takes once it went through {@link toCells}.
  */
 export function widthOf(text: string): number {
-  if (PLAIN.test(text)) return text.length
-  let width = 0
-  for (const unit of toCells(text)) width += unitWidth(unit.charCodeAt(0))
-  return width
+  return PLAIN.test(text) ? text.length : cellsWidth(toCells(text))
 }
 
 /**
@@ -91,12 +93,23 @@ export function unitWidth(unit: number): 1 | 2 {
   return unit >= 0x3001 && isWithin(unit, WIDE) ? 2 : 1
 }
 
+/** The width of what {@link toCells} gave. */
+function cellsWidth(cells: string): number {
+  if (PLAIN.test(cells)) return cells.length
+  let width = 0
+  for (let index = 0; index < cells.length; index += 1) width += unitWidth(cells.charCodeAt(index))
+  return width
+}
+
 /**
  * Makes text harmless and cuts it where it is wider than `width` cells; what is cut ends with an ellipsis.
  */
 export function cutTo(text: string, width: number): string {
-  const cells = toCells(text)
-  if (widthOf(cells) <= width) return cells
+  return cutCells(toCells(text), width)
+}
+
+function cutCells(cells: string, width: number): string {
+  if (cellsWidth(cells) <= width) return cells
   if (width <= 0) return ''
   return `${cells.slice(0, unitsWithin(cells, width - 1))}${CUT}`
 }
@@ -106,7 +119,7 @@ export function cutTo(text: string, width: number): string {
  */
 export function padTo(text: string, width: number, align: 'left' | 'right' = 'left'): string {
   const cells = cutTo(text, width)
-  const fill = ' '.repeat(Math.max(0, width - widthOf(cells)))
+  const fill = ' '.repeat(Math.max(0, width - cellsWidth(cells)))
   return align === 'left' ? cells + fill : fill + cells
 }
 
@@ -125,13 +138,13 @@ export function wrapTo(text: string, width: number): readonly string[] {
 
 function wrapLine(cells: string, room: number, lines: string[]): void {
   let rest = cells
-  while (widthOf(rest) > room) {
+  while (cellsWidth(rest) > room) {
     // A wide character in a column of one cell has no other place to go.
     const most = Math.max(1, unitsWithin(rest, room))
     const space = rest.lastIndexOf(' ', most)
     const end = space > 0 && rest.slice(0, space).trim() !== '' ? space : most
     const piece = rest.slice(0, end).trimEnd()
-    lines.push(widthOf(piece) > room ? BOX : piece)
+    lines.push(cellsWidth(piece) > room ? BOX : piece)
     rest = rest.slice(end).replace(/^ /, '')
   }
   lines.push(rest)
@@ -149,6 +162,16 @@ function unitsWithin(cells: string, width: number): number {
 
 function clusterCells(cluster: string): string {
   if (cluster.length === 1) return unitCells(cluster)
+  const before = knownClusters.get(cluster)
+  if (before !== undefined) return before
+  const cells = longClusterCells(cluster)
+  if (cluster.length > KNOWN_CLUSTER_UNITS) return cells
+  if (knownClusters.size >= KNOWN_CLUSTERS) knownClusters.clear()
+  knownClusters.set(cluster, cells)
+  return cells
+}
+
+function longClusterCells(cluster: string): string {
   const composed = cluster.normalize('NFC')
   if (composed.length === 1) return unitCells(composed)
   if (/\p{Extended_Pictographic}|\p{Regional_Indicator}/u.test(composed)) return emojiCells(composed)

@@ -44,6 +44,10 @@ const anyText = fc.oneof(
     .map((parts) => parts.join('')),
 )
 
+function characters(from: number, to: number): readonly string[] {
+  return Array.from({ length: to - from + 1 }, (_, index) => String.fromCodePoint(from + index))
+}
+
 describe('toCells', () => {
   it.each([
     ['plain ASCII stays', 'RETR 1 {bold}', 'RETR 1 {bold}'],
@@ -98,6 +102,31 @@ describe('toCells', () => {
         wrong.push(unit.toString(16))
     }
     expect(wrong).toEqual([])
+  })
+
+  it('takes no short cut that the long way does not lead to', () => {
+    const own = [
+      '…',
+      '□',
+      '�',
+      ...[...'─│█▀▄░ ␛␡·ÿ'],
+      ...characters(0x2400, 0x2421),
+      ...characters(0x2500, 0x259f),
+    ]
+    // A wide neighbour sends the whole text the long way.
+    for (const character of [...own, ...characters(0x20, 0x7e), ...characters(0xa0, 0xff)]) {
+      expect(toCells(`${character}漢`)).toBe(`${toCells(character)}漢`)
+      expect(widthOf(`${character}漢`)).toBe(widthOf(character) + 2)
+    }
+  })
+
+  it('says the same of a cluster again and again, however many others came between', () => {
+    const clusters = characters(0x1f600, 0x1f64f).flatMap((person) =>
+      characters(0x1f600, 0x1f64f).map((other) => `${person}\u200d${other}`),
+    )
+    const once = clusters.map(toCells)
+    expect(clusters.map(toCells)).toEqual(once)
+    expect(toCells('👨‍👩‍👧‍👦⚠\ufe0fe\u0334👨‍👩‍👧‍👦⚠\ufe0fe\u0334')).toBe('□□⚠e□□⚠e')
   })
 
   it('is as wide as blessed and string-width take it for, whatever stands beside each other', () => {
@@ -173,5 +202,17 @@ describe('wrapTo', () => {
         expect(lines.join('').replaceAll(' ', '')).toBe(toCells(text).replaceAll(' ', ''))
       }),
     )
+  })
+})
+
+describe('the time it takes', () => {
+  it.each([
+    ['a ruled line', `── Text ${'─'.repeat(152)}`, 0.03],
+    ['512 emoji', '😀👩‍👩‍👧🇩🇪❤️'.repeat(128), 1],
+  ])('is a small part of a frame: %s', (_name, text, mostMs) => {
+    for (let round = 0; round < 50; round += 1) padTo(text, 160)
+    const { user } = process.cpuUsage()
+    for (let round = 0; round < 50; round += 1) padTo(text, 160)
+    expect((process.cpuUsage().user - user) / 1_000 / 50).toBeLessThan(mostMs)
   })
 })
