@@ -12,6 +12,7 @@ import type { Effect } from './effect.js'
 import type { TerminalInput } from './keys.js'
 import { initialModel, type Model, settled } from './model.js'
 import type { Screens } from './open-screen.js'
+import { previewed } from './preview.js'
 import { CLIPBOARD_OCTETS, TerminalScreen, type TerminalSource, type TerminalTarget } from './screen.js'
 import { SCREENS } from './screens.js'
 import type { DashboardSource } from './source.js'
@@ -173,7 +174,7 @@ class Dashboard {
   #draw(): void {
     if (this.#hasLeft || this.#editor !== null || !this.#isDirty) return
     this.#drawnAt = performance.now()
-    this.#model = settled(this.#model)
+    this.#model = previewed(settled(this.#model))
     this.#isDirty = !this.#screen.paint(view(this.#model))
     // The terminal has not read the last frame: this one waits, and the newest is shown then.
     if (this.#isDirty) this.#drawSoon()

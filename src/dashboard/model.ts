@@ -11,6 +11,7 @@ import type { Breakpoint, FromProxy, HeldSummary, ProcessFacts } from '../watch/
 import type { FrameAction } from './bindings.js'
 import type { Size } from './frame.js'
 import type { OpenScreen, Screens } from './open-screen.js'
+import type { SidePane } from './preview.js'
 import type { History, Prompt } from './prompt.js'
 import {
   type LogLines,
@@ -78,6 +79,8 @@ export interface Model {
   readonly tab: ScreenId
   /** The screens of each tab, the one in sight last; a tab that was never looked at is missing. */
   readonly stacks: ReadonlyMap<ScreenId, readonly OpenScreen[]>
+  /** What stands beside the list in sight, from top to bottom. */
+  readonly sidePanes: readonly SidePane[]
   readonly prompt: OpenPrompt | null
   readonly history: History
   readonly help: Help | null
@@ -129,6 +132,7 @@ export function initialModel({ screens, source, isUnicode, size, now, filter }: 
     search: '',
     tab: 'sessions',
     stacks: new Map(),
+    sidePanes: [],
     prompt: null,
     history: new Map(),
     help: null,

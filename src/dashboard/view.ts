@@ -2,7 +2,6 @@
  * The frame around the screens, and where they stand in it: top line, tabs, filter above; what happened and what can
  * be done below. Pure: a state in, a picture out. Every size has one, down to a single cell.
  */
-import { messagesOf } from '../sessions/messages.js'
 import { FRAME_BINDINGS } from './bindings.js'
 import { widthOf, wrapTo } from './cells.js'
 import type { Frame, Row, Size, Span } from './frame.js'
@@ -10,28 +9,26 @@ import { helpStatus, helpView } from './help.js'
 import { keyLabel } from './keys.js'
 import { viewLine } from './line-editor.js'
 import {
-  contextOf,
   FRAME_ROWS,
   type Model,
   type OpenPrompt,
   paneColumns,
   SMALLEST,
   SPLIT_COLUMNS,
-  STACKED_ROWS,
   screenSize,
   stackOf,
   topContext,
   topScreen,
 } from './model.js'
 import type { KeyHelp, OpenScreen } from './open-screen.js'
-import { type Preview, previewOf } from './preview.js'
+import { paneContext } from './preview.js'
 import type { ScreenContext } from './screen-module.js'
 import { ageText, octetsText } from './screens/quantities.js'
 import { cutRow, fitRow, joinPanes, row, rowWidth, span, spreadRow, titleRow } from './spans.js'
 import { tabs } from './tabs.js'
 
 /**
- * Draws the whole screen. To be called with a state that is settled.
+ * Draws the whole screen. To be called with a state that is settled, and previewed.
  *
  * @returns exactly as many rows as the screen has, each exactly as wide
  */
@@ -166,7 +163,7 @@ function screenRows(model: Model, area: Size): readonly Row[] {
   if (side === 0) return main
   return joinPanes({
     left: main,
-    right: sideRows(model, top, { columns: side, rows: area.rows }),
+    right: sideRows(model),
     leftWidth: screenSize(model).columns,
     rightWidth: side,
     rows: area.rows,
@@ -174,35 +171,13 @@ function screenRows(model: Model, area: Size): readonly Row[] {
   })
 }
 
-/** What Enter would open, and on high screens the session's last message below it. */
-function sideRows(model: Model, top: OpenScreen, size: Size): readonly Row[] {
-  const preview = previewOf(top, topContext(model))
-  if (preview === null) return []
-  const message = model.size.rows >= STACKED_ROWS ? messageBelow(model, preview) : null
-  if (message === null) return paneRows(model, preview, size)
-  const upper = Math.floor(size.rows * 0.6)
-  const above = paneRows(model, preview, { columns: size.columns, rows: upper })
-  return [
-    ...Array.from({ length: upper }, (_, index) => above[index] ?? []),
-    ...paneRows(model, message, { columns: size.columns, rows: size.rows - upper }),
-  ]
-}
-
-function messageBelow(model: Model, { screen, argument }: Preview): Preview | null {
-  const session = argument.session === null ? null : model.store.get(argument.session)
-  if (screen !== 'session' || session === null) return null
-  const message = messagesOf(session).findLast(({ original }) => original !== null)
-  return message === undefined
-    ? null
-    : { screen: 'message', argument: { ...argument, number: message.number } }
-}
-
-function paneRows(model: Model, { screen, argument }: Preview, { columns, rows }: Size): readonly Row[] {
-  const kind = model.screens.get(screen)
-  if (kind === undefined || rows < 2) return []
-  const context = contextOf(model, { columns, rows: rows - 1 })
-  const opened = kind.open(argument, context).settle(context)
-  return [titleRow(crumb(opened, context), columns, model.isUnicode), ...opened.view(context)]
+/** What Enter would open, each below its title. */
+function sideRows(model: Model): readonly Row[] {
+  return model.sidePanes.flatMap(({ screen, size }) => {
+    const context = paneContext(model, size)
+    const rows = [titleRow(crumb(screen, context), size.columns, model.isUnicode), ...screen.view(context)]
+    return Array.from({ length: size.rows }, (_, index) => rows[index] ?? [])
+  })
 }
 
 // Below.

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { toCells, widthOf } from '../../src/dashboard/cells.js'
 import type { Size } from '../../src/dashboard/frame.js'
 import { settled } from '../../src/dashboard/model.js'
+import { previewed } from '../../src/dashboard/preview.js'
 import { rowText } from '../../src/dashboard/spans.js'
 import { view } from '../../src/dashboard/view.js'
 import type { HeldSummary } from '../../src/watch/protocol.js'
@@ -86,7 +87,7 @@ describe('view', () => {
       for (const prepare of open) {
         const made = prepare(frame(SMALL))
         made.take({ type: 'resized', ...size })
-        const { rows, cursor } = view(settled(made.model))
+        const { rows, cursor } = view(previewed(settled(made.model)))
         expect(rows.length).toBe(size.rows)
         for (const spans of rows) expect(widthOf(rowText(spans)), JSON.stringify(size)).toBe(size.columns)
         if (cursor !== null) expect(cursor.column).toBeLessThan(size.columns)
@@ -140,7 +141,7 @@ describe('view', () => {
         )
         made.take({ type: 'performed', text: hostile, tone: 'error' })
         made.press('/').burst([{ type: 'paste', text: hostile }])
-        const { rows } = view(settled(made.model))
+        const { rows } = view(previewed(settled(made.model)))
         for (const spans of rows) {
           for (const { text } of spans) expect(text).toBe(toCells(text))
           expect(widthOf(rowText(spans))).toBe(80)
@@ -151,6 +152,6 @@ describe('view', () => {
 
   it('has the cursor behind what was typed', () => {
     const made = frame(SMALL).press('f').type('漢x')
-    expect(view(settled(made.model)).cursor).toEqual({ column: ' filter: '.length + 3, row: 22 })
+    expect(view(previewed(settled(made.model))).cursor).toEqual({ column: ' filter: '.length + 3, row: 22 })
   })
 })

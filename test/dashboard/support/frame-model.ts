@@ -6,6 +6,7 @@ import type { Size } from '../../../src/dashboard/frame.js'
 import type { TerminalInput } from '../../../src/dashboard/keys.js'
 import { initialModel, type Model, settled } from '../../../src/dashboard/model.js'
 import type { Screens } from '../../../src/dashboard/open-screen.js'
+import { previewed } from '../../../src/dashboard/preview.js'
 import { rowText } from '../../../src/dashboard/spans.js'
 import { type Message, update } from '../../../src/dashboard/update.js'
 import { view } from '../../../src/dashboard/view.js'
@@ -73,7 +74,7 @@ export class FrameModel {
 
   /** The picture, trailing blanks cut. */
   lines(): readonly string[] {
-    this.model = settled(this.model)
+    this.model = previewed(settled(this.model))
     return view(this.model).rows.map((spans) => rowText(spans).trimEnd())
   }
 
