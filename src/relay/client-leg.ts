@@ -116,9 +116,8 @@ export class ClientLeg {
     return null
   }
 
-  /** Decodes the next line, null where there is none or it is not known yet what it would be. */
+  /** Decodes the next line, null where there is none (as behind STLS) or it is not known yet what it would be. */
   next(): ClientEvent | null {
-    if (this.#awaitsTls) return null
     if (this.#owesResponse) return this.#decoder.next('sasl-response')
     if (this.#hasQuit || this.#pipeline.isFull || this.#pipeline.newest?.shape === 'sasl') return null
     return this.#decoder.next('command')
