@@ -78,24 +78,21 @@ describe("the script of a recorded session's client", () => {
   })
 
   it('tells which recorded command each line repeats', () => {
-    const record = recordedSession(
-      [
-        ['STLS', '+OK'],
-        ['USER bob', '+OK'],
-        ['PASS [redacted]', '+OK'],
-        ['DELE 1', '+OK'],
-        ['STAT', '+OK 1 1'],
-      ],
-      { user: 'bob' },
-    )
-    const own = clientScript(record, { credentials: CREDENTIALS, deletes: false })
+    const record = recordedSession([
+      ['STLS', '+OK'],
+      ['USER alice', '+OK'],
+      ['PASS [redacted]', '+OK'],
+      ['DELE 1', '+OK'],
+      ['STAT', '+OK 1 1'],
+    ])
+    const own = clientScript(record, { credentials: { ...CREDENTIALS, user: 'alice' }, deletes: false })
     expect(own.lines.map(({ shown, repeats }) => [shown, repeats])).toEqual([
-      ['USER bob', 2],
+      ['USER alice', 2],
       ['PASS [redacted]', 3],
       ['STAT', 5],
       ['QUIT', null],
     ])
-    const other = clientScript(record, { credentials: { ...CREDENTIALS, user: 'eve' }, deletes: false })
+    const other = clientScript(record, { credentials: CREDENTIALS, deletes: false })
     expect(other.lines.map(({ repeats }) => repeats)).toEqual([null, null, 5, null])
   })
 

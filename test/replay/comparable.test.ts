@@ -7,9 +7,9 @@ import type { SessionRecord } from '../../src/sessions/session-record.js'
 import type { TraceContent } from '../../src/trace/event.js'
 import { type RecordedTurn, recordedSession } from '../support/recorded-session.js'
 
-const BOB = { user: 'bob', password: new Secret(Buffer.from('x')) }
+const PASSWORD = new Secret(Buffer.from('x'))
 const LOGIN: readonly RecordedTurn[] = [
-  ['USER bob', '+OK'],
+  ['USER alice', '+OK'],
   ['PASS [redacted]', '+OK'],
 ]
 
@@ -17,11 +17,11 @@ const LOGIN: readonly RecordedTurn[] = [
 function differences(
   recorded: readonly RecordedTurn[] | SessionRecord,
   played: readonly RecordedTurn[],
-  user = 'bob',
+  user = 'alice',
 ): readonly DifferenceLine[] {
-  const first = 'events' in recorded ? recorded : recordedSession(recorded, { user: 'bob' })
-  const script = clientScript(first, { credentials: { ...BOB, user }, deletes: false })
-  const sides = comparable(first, recordedSession(played, { user }), script)
+  const first = 'events' in recorded ? recorded : recordedSession(recorded)
+  const script = clientScript(first, { credentials: { user, password: PASSWORD }, deletes: false })
+  const sides = comparable(first, { ...recordedSession(played), user }, script)
   return differenceOf(sides.recorded, sides.played)
 }
 
@@ -56,7 +56,7 @@ describe('what of a recorded session compares with its play', () => {
 
   it('is what the server said, where postern said something else to the client', () => {
     const turns: readonly RecordedTurn[] = [['CAPA', '+OK', 'TOP\r\n'], ...LOGIN, ['QUIT', '+OK']]
-    const plain = recordedSession(turns, { user: 'bob' })
+    const plain = recordedSession(turns)
     const wire = Buffer.from('TOP\r\nSTLS\r\n')
     const content: TraceContent = { type: 'content', number: 1, verb: 'CAPA', source: 'postern', wire }
     const at = plain.events.findIndex((event) => event.content.type === 'content-end')
