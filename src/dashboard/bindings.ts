@@ -79,7 +79,7 @@ export const FRAME_BINDINGS: readonly FrameBinding[] = [
   {
     keys: ['f'],
     label: 'filter',
-    help: 'filter all lists: an expression, or plain words',
+    help: 'filter sessions, messages and the log lines of these sessions: an expression, or plain words',
     action: { type: 'filter' },
     command: 'filter',
   },

@@ -49,7 +49,7 @@ export const COMMANDS: readonly Command[] = [
   {
     names: ['filter'],
     usage: '[FILTER]',
-    help: 'filter all lists; without one: show everything',
+    help: 'filter sessions, messages and log; without one: show everything',
     run: (text) => [{ type: 'filter', text }],
     complete: (argument) => completions(argument, argument.length),
   },

@@ -3,7 +3,8 @@
  * line is followed; the lines themselves, and how many were dropped, belong to the frame.
  */
 
-import { fieldsOfSession } from '../../sessions/fields.js'
+import { SessionFilter } from '../../sessions/fields.js'
+import type { SessionRecord } from '../../sessions/session-record.js'
 import { wrapTo } from '../cells.js'
 import type { Row, Style } from '../frame.js'
 import {
@@ -40,6 +41,8 @@ interface Basis {
   readonly last: LogLine | undefined
   readonly from: ShownFrom
   readonly filter: ScreenContext['filter']
+  /** Sessions that the filter holds for; the same array until they change. */
+  readonly sessions: readonly SessionRecord[]
 }
 
 export interface LogState {
@@ -50,6 +53,8 @@ export interface LogState {
   readonly selected: LogLine | null
   readonly shown: readonly LogLine[]
   readonly basis: Basis | null
+  /** Remembers what the filter found; null without a filter. */
+  readonly found: SessionFilter | null
 }
 
 /** A list on this side, the selected line's record on the other, from so many columns on. */
@@ -66,6 +71,7 @@ export const logScreen: ScreenModule<LogState> = {
     selected: null,
     shown: [],
     basis: null,
+    found: null,
   }),
   bindings: [
     ...movementBindings<LogState>((state, context, movement) => {
@@ -142,12 +148,13 @@ function openSession(state: LogState, context: ScreenContext): Step<LogState> {
 }
 
 function settle(state: LogState, context: ScreenContext): LogState {
-  const basis = basisOf(state, context)
-  const shown = isSame(state.basis, basis) ? state.shown : linesShown(context, state.from)
+  const found = filterFor(state.found, context)
+  const basis = basisOf(state, context, found?.matches ?? [])
+  const shown = isSame(state.basis, basis) ? state.shown : linesShown(context, basis)
   const extent = extentOf(shown, context)
-  const found = state.selected === null ? -1 : shown.lastIndexOf(state.selected)
-  const index = state.isFollowing ? shown.length - 1 : found === -1 ? state.position.selected : found
-  return select({ ...state, shown, basis }, index, extent, state.isFollowing)
+  const kept = state.selected === null ? -1 : shown.lastIndexOf(state.selected)
+  const index = state.isFollowing ? shown.length - 1 : kept === -1 ? state.position.selected : kept
+  return select({ ...state, shown, basis, found }, index, extent, state.isFollowing)
 }
 
 function select(state: LogState, index: number, extent: ListExtent, isFollowing: boolean): LogState {
@@ -155,9 +162,19 @@ function select(state: LogState, index: number, extent: ListExtent, isFollowing:
   return { ...state, position, selected: state.shown[position.selected] ?? null, isFollowing }
 }
 
-function basisOf({ from }: LogState, { log, filter }: ScreenContext): Basis {
+/** A context's store is the same throughout. */
+function filterFor(before: SessionFilter | null, { filter, store }: ScreenContext): SessionFilter | null {
+  if (filter === null) return null
+  return before?.filter === filter ? before : new SessionFilter(filter, store)
+}
+
+function basisOf(
+  { from }: LogState,
+  { log, filter }: ScreenContext,
+  sessions: readonly SessionRecord[],
+): Basis {
   const { lines } = log
-  return { source: lines, count: lines.length, first: lines[0], last: lines.at(-1), from, filter }
+  return { source: lines, count: lines.length, first: lines[0], last: lines.at(-1), from, filter, sessions }
 }
 
 function isSame(before: Basis | null, now: Basis): boolean {
@@ -168,18 +185,19 @@ function isSame(before: Basis | null, now: Basis): boolean {
     before.first === now.first &&
     before.last === now.last &&
     before.from === now.from &&
-    before.filter === now.filter
+    before.filter === now.filter &&
+    before.sessions === now.sessions
   )
 }
 
-function linesShown({ log, filter, store }: ScreenContext, from: ShownFrom): readonly LogLine[] {
+/** Lines of the sessions that the filter holds for; where it is plain words, those that have the words as well. */
+function linesShown({ log, filter }: ScreenContext, { from, sessions }: Basis): readonly LogLine[] {
   const least = urgencyOf(from)
+  const ids = new Set(sessions.map(({ id }) => id))
   return log.lines.filter((line) => {
     if (urgencyOf(line.level) < least) return false
-    if (filter === null) return true
-    const record = line.session === null ? null : store.get(line.session)
-    const fields = record === null ? {} : fieldsOfSession(record)
-    return filter.matches({ ...fields, type: line.event, text: line.text }, () => visibleText(line))
+    if (filter === null || (line.session !== null && ids.has(line.session))) return true
+    return filter.isText && filter.matches({}, () => visibleText(line))
   })
 }
 
@@ -295,7 +313,15 @@ function emptyRows({ from }: LogState, { log, filter, source, size }: ScreenCont
     const most = from === 'trace' ? '' : ` at ${from} and above`
     const by = filter === null ? '' : ` that the filter finds: ${filter.text}`
     const none = `None of ${log.lines.length} log lines${most}${by}`
-    return proseRows(size, none, 'l shows other levels; f changes the filter, Esc clears it.')
+    const hint = 'l shows other levels; f changes the filter, Esc clears it.'
+    if (filter === null || filter.isText) return proseRows(size, none, hint)
+    // An expression asks for fields, which lines have by their session alone.
+    return proseRows(
+      size,
+      none,
+      'An expression finds the lines of its sessions, plain words also other lines.',
+      hint,
+    )
   }
   if (source === 'recording')
     return proseRows(size, 'A recording holds what happened in its sessions, but no log.')

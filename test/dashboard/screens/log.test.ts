@@ -3,6 +3,8 @@ import { logLine } from '../../../src/dashboard/log-line.js'
 import { type LogLine, NO_ARGUMENT, type ScreenContext } from '../../../src/dashboard/screen-module.js'
 import { type LogState, logScreen } from '../../../src/dashboard/screens/log.js'
 import { parseFilter } from '../../../src/expression/filter.js'
+import { SessionStore } from '../../../src/sessions/store.js'
+import { Script } from '../../sessions/script.js'
 import { LARGE, pressKeys, renderScreen, SMALL } from '../../support/screen-rendering.js'
 import { expectGolden } from '../golden.js'
 import { NOW, troubledScene } from './mail-scene.js'
@@ -95,8 +97,37 @@ describe('the log', () => {
       return open(given).shown.map(({ event }) => event)
     }
     expect(shown('user == "alice@example.org"')).toEqual(['session-opened', 'command'])
+    // As in the list: the filter holds for a session if it does for one of its events.
     expect(shown('type == "failure"')).toEqual(['failure'])
+    expect(shown('command == "RETR"')).toEqual(['session-opened', 'command'])
+    // The words stand in no line of that session, but in its dialogue.
+    expect(shown('ready')).toContain('session-opened')
+    // Of no session, or of one that is not kept: plain words alone find these.
     expect(shown('address in use')).toEqual(['listen-failed'])
+    expect(shown('bob@example.org')).toEqual(['logged-in'])
+    expect(shown('text == "listen-failed address in use"')).toEqual([])
+    expect(shown('user == "bob@example.org"')).toEqual([])
+  })
+
+  it('shows a line once the filter holds for its session, which may be later', () => {
+    const store = new SessionStore()
+    const script = new Script('alice-1', NOW).opened()
+    script.into(store)
+    const given = context({ store, filter: parseFilter('errors > 0') })
+    const before = open(given)
+    expect(before.shown).toEqual([])
+    const told = script.events.length
+    script.exchange('XFOO', '-ERR what?')
+    for (const event of script.events.slice(told)) store.add(event)
+    expect(logScreen.settle(before, given).shown.map(({ event }) => event)).toEqual([
+      'session-opened',
+      'command',
+    ])
+  })
+
+  it('says what an expression finds where it finds nothing', () => {
+    const given = context({ filter: parseFilter('text == "listen-failed address in use"') })
+    expect(screen(open(given), given)).toContain('An expression finds the lines of its sessions')
   })
 
   it('finds lines in both directions, from the one that is selected', () => {
