@@ -559,4 +559,39 @@ describe('a held message', () => {
       expect(it.actions().slice(-2)).toEqual([waits ? 'destroy client' : 'end client', 'destroy server'])
     }
   })
+
+  test('that fits no more gives its room back, and breaks where the server cuts it short', () => {
+    const interceptor = new TestBreakpoint(['message'], () => true, { room: 15 })
+    const it = Conversation.loggedIn({ interceptor })
+    it.client('RETR 1\r\n')
+    it.server('+OK 30 octets\r\nSubject: a\r\n')
+    expect(it.takeToClient()).toBe('')
+    expect(interceptor.room.taken).toBeGreaterThan(0)
+    it.server('\r\na long body\r\n')
+    expect(interceptor.room.taken).toBe(0)
+    it.feed({ type: 'end', side: 'server' })
+    expect(it.takeToClient()).toBe('+OK 30 octets\r\nSubject: a\r\n\r\na long body')
+    expect(it.actions().slice(-2)).toEqual(['destroy client', 'destroy server'])
+  })
+})
+
+describe('a held command', () => {
+  test('is edited to none that postern would answer itself', () => {
+    const it = commands('NOOP')
+    it.client('NOOP\r\n')
+    expect(decide(it, 'edit', 'XTND XMIT')).toBe(
+      'postern would not pass this command on, but say: postern does not carry XTND XMIT',
+    )
+    expect(onlyHeld(it).verb).toBe('NOOP')
+    expect(it.takeToServer()).toBe('')
+  })
+
+  test('that the server has not seen ends with the session when postern ends', () => {
+    const it = commands('DELE')
+    it.client('DELE 1\r\n')
+    it.feed({ type: 'drain' })
+    expect(verdicts(it)).toEqual(['session-ended'])
+    expect(it.takeToServer()).toBe('')
+    expect(it.traced('session-closed')).toMatchObject([{ reason: 'drained' }])
+  })
 })

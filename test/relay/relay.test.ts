@@ -49,6 +49,17 @@ describe('a session', () => {
     ])
     expect(it.actions().slice(-2)).toEqual(['end client', 'end server'])
   })
+
+  test('counts as a message what TOP fetches whole, and no header', () => {
+    const it = Conversation.loggedIn()
+    for (const lines of ['0', '999999', '1000000', '99999999']) {
+      it.client(`TOP 1 ${lines}\r\n`)
+      it.server('+OK\r\nhello\r\n.\r\n')
+    }
+    it.client('QUIT\r\n')
+    it.server('+OK bye\r\n')
+    expect(it.traced('session-closed')).toMatchObject([{ messages: 2 }])
+  })
 })
 
 describe('order of replies', () => {
