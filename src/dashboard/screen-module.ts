@@ -67,14 +67,14 @@ export type ScreenEffect =
   | { readonly type: 'back' }
   /** Says something in the status line. */
   | { readonly type: 'say'; readonly text: string; readonly tone: 'plain' | 'attention' | 'error' }
-  /** Asks y/n; `then` happens on y. */
-  | { readonly type: 'confirm'; readonly question: string; readonly then: readonly ScreenEffect[] }
-  /** Asks for a line of text, given to `then`. */
+  /** Asks y/n; `onYes` happens on y. */
+  | { readonly type: 'confirm'; readonly question: string; readonly onYes: readonly ScreenEffect[] }
+  /** Asks for a line of text, given to `onAnswer`. */
   | {
       readonly type: 'ask'
       readonly label: string
       readonly initial: string
-      readonly then: (text: string) => readonly ScreenEffect[]
+      readonly onAnswer: (text: string) => readonly ScreenEffect[]
     }
   /** Sends a request to the proxy; its answer is said in the status line. */
   | { readonly type: 'request'; readonly request: WithoutId<FromWatcher>; readonly done: string }

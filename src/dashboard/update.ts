@@ -296,9 +296,9 @@ function wish(model: Model, wanted: Wish): Update {
     case 'say':
       return only(withNote(model, wanted.text, wanted.tone))
     case 'confirm':
-      return only(ask(model, 'confirm', wanted.question, '', () => wanted.then))
+      return only(ask(model, 'confirm', wanted.question, '', () => wanted.onYes))
     case 'ask':
-      return only(ask(model, 'ask', wanted.label, wanted.initial, wanted.then))
+      return only(ask(model, 'ask', wanted.label, wanted.initial, wanted.onAnswer))
     case 'request':
       return requested(model, wanted)
     case 'edit-held':

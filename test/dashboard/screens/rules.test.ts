@@ -87,7 +87,7 @@ describe('the rules', () => {
     const [question] = pressKeys(rulesScreen, open(given), given, 'enter', 'j', 'x').effects
     if (question?.type !== 'confirm') throw new Error('nothing is asked')
     expect(question.question).toBe('Remove the breakpoint user == "alice@example.org"?')
-    expect(question.then).toMatchObject([
+    expect(question.onYes).toMatchObject([
       { type: 'request', request: { type: 'remove-breakpoint', breakpoint: 'b1' } },
     ])
   })

@@ -183,11 +183,11 @@ export function scene(given: Partial<ScreenContext> = {}): ScreenContext {
 /** What happens once a person says yes. */
 export function confirmed(effect: ScreenEffect | undefined): readonly ScreenEffect[] {
   if (effect?.type !== 'confirm') throw new Error('no y/n was asked for')
-  return effect.then
+  return effect.onYes
 }
 
 /** What happens once a person answers; the answer is the one proposed unless there is another. */
 export function answered(effect: ScreenEffect | undefined, text?: string): readonly ScreenEffect[] {
   if (effect?.type !== 'ask') throw new Error('no line was asked for')
-  return effect.then(text ?? effect.initial)
+  return effect.onAnswer(text ?? effect.initial)
 }

@@ -65,8 +65,7 @@ export function fakeScreen(
             {
               type: 'confirm',
               question: 'Drop it?',
-              // biome-ignore lint/suspicious/noThenProperty: an effect is performed, never awaited
-              then: [{ type: 'request', request: { type: 'drop', hold: 'h1' }, done: 'dropped' }],
+              onYes: [{ type: 'request', request: { type: 'drop', hold: 'h1' }, done: 'dropped' }],
             },
           ],
         }),
