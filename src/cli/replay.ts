@@ -187,7 +187,7 @@ async function scriptOf(record: Recorded, options: ReplayOptions) {
 async function credentials(recorded: string | null, options: ReplayOptions) {
   const { Secret, REDACTED } = await import('../pop3/secret.js')
   const file = options.passwordFile
-  const text = file === undefined ? process.env[PASSWORD_VARIABLE] : firstLine(file)
+  const text = file === undefined ? process.env.POSTERN_REPLAY_PASSWORD : firstLine(file)
   if (text === undefined || text === '') return null
   const user = options.user ?? recorded
   if (user === null || user === REDACTED) {
