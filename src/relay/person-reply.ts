@@ -61,7 +61,7 @@ export function replyInstead(
 }
 
 /**
- * Writes the refusal for what was dropped. RFC 3206 §4, SYS/TEMP: no fault of the client's, and it need not ask for
+ * Writes the refusal for what was dropped. RFC 3206, SYS/TEMP: no fault of the client's, and it need not ask for
  * another password.
  *
  * @param what `command` where the server never saw it, else `reply`
