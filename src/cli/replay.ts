@@ -18,6 +18,7 @@ interface ReplayOptions extends InputOptions, SharedOptions {
   readonly user?: string
   readonly passwordFile?: string
   readonly deletions?: boolean
+  readonly send?: readonly string[]
   readonly all?: boolean
 }
 
@@ -64,6 +65,11 @@ export function registerReplay(program: Command, report: (code: ExitCode) => voi
       `as client, its password, on the first line (or in ${PASSWORD_VARIABLE})`,
     )
     .option('--deletions', 'as client, give DELE too: this deletes mail')
+    .option(
+      '--send <command>',
+      'as client, log in as recorded, then give this command instead and print what comes, can be repeated',
+      repeat,
+    )
     .option('--all', 'as client, print what is alike too')
     .addHelpText('after', REPLAY_HELP)
     .action(async (file: string, options: ReplayOptions) => {
@@ -157,6 +163,7 @@ async function play(record: Recorded, options: ReplayOptions): Promise<ExitCode>
     if (cure !== null) note(`postern: ${cure}`)
     return problem.type === 'no-login' ? EXIT_CODES.failure : EXIT_CODES.upstream
   }
+  if (options.send !== undefined) return printAnswers(played, options.send.length)
   if (problem !== null) note(`postern: the play ended early: ${failure?.text ?? problem.text}`)
   const compared = comparable(record, played, script)
   const lines = differenceOf(compared.recorded, compared.played)
@@ -170,6 +177,26 @@ async function play(record: Recorded, options: ReplayOptions): Promise<ExitCode>
   return alike ? EXIT_CODES.success : EXIT_CODES.failure
 }
 
+/** What the server said to one's own commands, which are the last before QUIT. */
+async function printAnswers(played: Recorded, count: number): Promise<ExitCode> {
+  const { exchangesOf, statusLineText } = await import('../sessions/exchanges.js')
+  const { removeByteStuffing } = await import('../pop3/encoder.js')
+  const { decodeText, safeText } = await import('../trace/safe-text.js')
+  const own = exchangesOf(played)
+    .filter(({ verb }, index, all) => !(verb === 'QUIT' && index === all.length - 1))
+    .slice(-count)
+  for (const { shown, reply, content } of own) {
+    process.stdout.write(`C> ${shown}\n<S ${reply === null ? '(no answer)' : statusLineText(reply)}\n`)
+    if (content === null) continue
+    const lines = content.wire === null ? [] : decodeText(removeByteStuffing(content.wire)).split('\r\n')
+    process.stdout.write(lines.map((line) => `${safeText(line, LINE_CODE_POINTS)}\n`).join(''))
+  }
+  return own.every(({ reply }) => reply?.indicator === '+OK') ? EXIT_CODES.success : EXIT_CODES.failure
+}
+
+/** A line of mail may be long; nobody reads more of it on a terminal. */
+const LINE_CODE_POINTS = 2_000
+
 const WRONG_CREDENTIALS = `nothing was compared; check --user, and the password in --password-file or ${PASSWORD_VARIABLE}`
 
 async function scriptOf(record: Recorded, options: ReplayOptions) {
@@ -178,6 +205,7 @@ async function scriptOf(record: Recorded, options: ReplayOptions) {
     return clientScript(record, {
       credentials: await credentials(record.user, options),
       deletes: options.deletions === true,
+      instead: options.send ?? null,
     })
   } catch (error) {
     throw error instanceof ReplayError ? new UsageError(error.message) : error
@@ -210,6 +238,8 @@ Examples:
       then point the client under test at 127.0.0.1, port 1110; it may log in with any password
   $ postern replay --as-client session.jsonl -u pop3s://pop.example.org --password-file secret.txt
       what the server answers today, compared with the recording
+  $ postern replay --as-client session.jsonl -u pop3s://pop.example.org --send 'TOP 1 0' --send UIDL
+      logs in as recorded, then gives commands of your own (the password is in POSTERN_REPLAY_PASSWORD)
 
 Record with the content of messages (--write-messages) to have them served. Exit status as client: 0
 where the server answered as recorded, 1 where it did not, 6 where it could not be used.`

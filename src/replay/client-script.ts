@@ -2,7 +2,7 @@
  * The client's side of a recorded session as lines to send: what is repeated as it was, what is replaced because a
  * recording holds no passwords, what is left out because it would do harm. Pure.
  */
-import { decodeCommand, type ReplyShape, replyShapeOf } from '../pop3/command.js'
+import { decodeCommand, type ReplyShape, replyShapeOf, showCommand } from '../pop3/command.js'
 import { encodeCommand } from '../pop3/encoder.js'
 import { REDACTED, Secret } from '../pop3/secret.js'
 import { type ExchangeTold, exchangesOf } from '../sessions/exchanges.js'
@@ -19,6 +19,8 @@ export interface ClientScriptOptions {
   readonly credentials: ReplayCredentials | null
   /** Sends DELE too, which deletes mail. */
   readonly deletes: boolean
+  /** Commands of one's own in the place of all that was recorded behind the login; null plays the recording. */
+  readonly instead: readonly string[] | null
 }
 
 /** One command to send, with the shape of its reply. */
@@ -59,7 +61,8 @@ export function clientScript(record: SessionRecord, options: ClientScriptOptions
   const notes = new Set<string>()
   const exchanges = exchangesOf(record)
   const login = loginOf(exchanges)
-  for (const exchange of exchanges) {
+  const played = options.instead === null ? exchanges : upTo(exchanges, login)
+  for (const exchange of played) {
     const { verb, shown, wire, origin, number } = exchange
     if (origin === 'watcher') notes.add('commands that a person sent into the session are left out')
     else if (verb === 'STLS')
@@ -80,11 +83,30 @@ export function clientScript(record: SessionRecord, options: ClientScriptOptions
     } else if (shown.includes(REDACTED)) notes.add('commands with redacted arguments are left out')
     else lines.push(repeatedLine(wire ?? Buffer.from(`${shown}\r\n`, 'utf8'), number))
   }
+  for (const command of options.instead ?? []) lines.push(ownLine(command))
   if (lines.at(-1)?.shown.toUpperCase() !== 'QUIT') {
-    notes.add('QUIT is sent at the end, though the recorded client gave none')
+    if (options.instead === null) notes.add('QUIT is sent at the end, though the recorded client gave none')
     lines.push({ ...repeatedLine(Buffer.from('QUIT\r\n', 'latin1'), 0), repeats: null })
   }
   return { lines, notes: [...notes] }
+}
+
+/** The session as far as its login; nothing where it had none. */
+function upTo(
+  exchanges: readonly ExchangeTold[],
+  login: readonly ExchangeTold[] | null,
+): readonly ExchangeTold[] {
+  const last = login?.at(-1)
+  return last === undefined ? [] : exchanges.slice(0, exchanges.indexOf(last) + 1)
+}
+
+function ownLine(text: string): ScriptLine {
+  const wire = Buffer.from(`${text}\r\n`, 'utf8')
+  if (/[\r\n\0]/.test(text) || text.trim() === '') {
+    throw new ReplayError(`${JSON.stringify(text)} is no command: one line of text is wanted`)
+  }
+  const { command } = decodeCommand(wire, NO_VERBS)
+  return { ...repeatedLine(wire, 0), shown: showCommand(command), repeats: null }
 }
 
 /** The command that completed the login, and the USER before it where it is a PASS; null where none was tried. */

@@ -307,6 +307,19 @@ describe.skipIf(!isPossible)('a recorded session', () => {
       expect(dovecot.mailOf(account)).toHaveLength(MAILS.length - 1)
     })
 
+    test('gives commands of your own behind the recorded login, and prints what comes', async () => {
+      const { account } = of('curl')
+      const own = ['--send', 'STAT', '--send', 'TOP 1 0', '--send', 'RETR 999']
+      const { status, stdout } = await play(account.user, [...sameServer(), ...own], password(account))
+      expect(stdout).toMatch(
+        /^C> STAT\n<S \+OK \d+ \d+\nC> TOP 1 0\n<S \+OK.*\n[\s\S]*: [\s\S]*\nC> RETR 999\n<S -ERR /,
+      )
+      expect(stdout).not.toContain('QUIT')
+      expect(status).toBe(1)
+      const fine = await play(account.user, [...sameServer(), '--send', 'STAT'], password(account))
+      expect(fine.status).toBe(0)
+    })
+
     test('asks for the password where none is given', async () => {
       const { status, stderr } = await play(of('curl').account.user, sameServer())
       expect(stderr).toMatch(/a recording holds no password: .*--password-file or POSTERN_REPLAY_PASSWORD/)

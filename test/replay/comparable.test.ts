@@ -20,7 +20,11 @@ function differences(
   user = 'alice',
 ): readonly DifferenceLine[] {
   const first = 'events' in recorded ? recorded : recordedSession(recorded)
-  const script = clientScript(first, { credentials: { user, password: PASSWORD }, deletes: false })
+  const script = clientScript(first, {
+    credentials: { user, password: PASSWORD },
+    deletes: false,
+    instead: null,
+  })
   const sides = comparable(first, { ...recordedSession(played), user }, script)
   return differenceOf(sides.recorded, sides.played)
 }
