@@ -143,14 +143,21 @@ async function startRecorder(write: WriteSettings, feed: Feed, log: Logger): Pro
   try {
     return await Recorder.start(write, PROGRAM, feed, log)
   } catch (error) {
-    const exists = error instanceof Error && 'code' in error && error.code === 'EEXIST'
-    throw exists
-      ? new UsageError(
-          `--write: ${write.file} exists already; name another file, or have recordings rotate with --write-max-size`,
-        )
-      : error
+    const code = error instanceof Error && 'code' in error ? error.code : null
+    const problem = typeof code === 'string' ? WRITE_PROBLEMS.get(code) : undefined
+    throw problem === undefined ? error : new UsageError(`the recording ${write.file} ${problem}`)
   }
 }
+
+const WRITE_PROBLEMS: ReadonlyMap<string, string> = new Map([
+  ['EEXIST', 'exists already: name another file, or have recordings rotate with --write-max-size'],
+  ['ENOENT', 'cannot be made: there is no such directory'],
+  ['ENOTDIR', 'cannot be made: a part of its path is no directory'],
+  ['EACCES', 'cannot be made: its directory may not be written to'],
+  ['EROFS', 'cannot be made: its file system is read-only'],
+  ['ENOSPC', 'cannot be made: the disk is full'],
+  ['EISDIR', 'is a directory: name a file'],
+])
 
 function warnings(settings: Settings): readonly string[] {
   const age = nodeAgeWarning(process.version, new Date())
