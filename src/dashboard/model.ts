@@ -67,6 +67,8 @@ export interface Model {
   readonly isUnicode: boolean
   readonly size: Size
   readonly now: number
+  /** When the last event of a recording was, milliseconds since the epoch; null before there is one. */
+  readonly recordedUntil: number | null
   readonly hello: Extract<FromProxy, { type: 'hello' }> | null
   readonly store: SessionStore
   readonly statistics: Statistics
@@ -121,6 +123,7 @@ export function initialModel({ screens, source, isUnicode, size, now, filter }: 
     isUnicode,
     size,
     now,
+    recordedUntil: null,
     hello: null,
     store: new SessionStore(),
     statistics: new Statistics(),
@@ -146,10 +149,15 @@ export function initialModel({ screens, source, isUnicode, size, now, filter }: 
   }
 }
 
+/** When what is shown is: the clock's time, or in a recording that of its last event, once it has been read. */
+function shownAt({ source, sourceState, now, recordedUntil }: Model): number {
+  return source === 'recording' && sourceState !== 'opening' ? (recordedUntil ?? now) : now
+}
+
 /** What a screen may look at, for a room of a size. */
 export function contextOf(model: Model, size: Size): ScreenContext {
   return {
-    now: model.now,
+    now: shownAt(model),
     size,
     isUnicode: model.isUnicode,
     source: model.source,

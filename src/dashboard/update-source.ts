@@ -55,7 +55,8 @@ function only(model: Model): Update {
   return { model, effects: [] }
 }
 
-function takeEvents(model: Model, events: readonly TraceEvent[], dropped: number): Model {
+function takeEvents(before: Model, events: readonly TraceEvent[], dropped: number): Model {
+  const model = before.source === 'recording' ? { ...before, recordedUntil: latest(before, events) } : before
   // Numbers go on while the display stands still: their rings are of the time that passes.
   for (const event of events) model.statistics.add(event)
   const { paused } = model
@@ -70,6 +71,10 @@ function takeEvents(model: Model, events: readonly TraceEvent[], dropped: number
   if (dropped > 0) model.store.missed(dropped)
   for (const event of events) model.store.add(event)
   return model
+}
+
+function latest({ recordedUntil }: Model, events: readonly TraceEvent[]): number | null {
+  return events.reduce<number | null>((last, { at }) => Math.max(last ?? at, at), recordedUntil)
 }
 
 function takeLog(model: Model, lines: readonly string[], dropped: number): Model {

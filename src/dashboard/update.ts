@@ -74,7 +74,8 @@ export function update(before: Model, message: Message, now: number): Update {
     case 'closed':
       return closed(model, message.problem)
     case 'tick':
-      model.statistics.tick(now)
+      // The seconds of a recording are over: its graphs end with its last event.
+      if (model.source === 'live') model.statistics.tick(now)
       return only(model.note !== null && now - model.note.at > NOTE_MS ? { ...model, note: null } : model)
     case 'resized':
       return only({ ...model, size: { columns: message.columns, rows: message.rows } })

@@ -370,7 +370,9 @@ function reread({ argument, opened }: MessageState, { store, now }: ScreenContex
   const message = messagesOf(record).find(({ number }) => number === argument.number)
   if (message === undefined || message === opened?.message) return opened
   const isRunning = message.octets === null && record.closedAt === null
-  if (opened !== null && isRunning && now - opened.readAt < REREAD_MS) return opened
+  // A recording's clock goes back once it has been read to its end.
+  const isRecent = opened !== null && now >= opened.readAt && now - opened.readAt < REREAD_MS
+  if (isRunning && isRecent) return opened
   return new OpenedMessage(record, message, now)
 }
 

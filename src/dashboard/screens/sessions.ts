@@ -95,7 +95,8 @@ const bindings: readonly Binding<SessionsState>[] = [
   },
   ...movementBindings<SessionsState>((state, context, movement) => {
     const extent = extentOf(state, context)
-    return selectAt(state, movement(state.position.selected, extent), extent)
+    const moved = selectAt(state, movement(state.position.selected, extent), extent)
+    return { ...moved, isFollowing: staysAtNewest(moved, extent, context) }
   }),
   {
     keys: ['S-f', 'space'],
@@ -279,6 +280,15 @@ function find(
 /** Moving by hand ends following: the list must not run away under the finger. */
 function selectAt(state: SessionsState, index: number, extent: ListExtent): SessionsState {
   return { ...withPosition(state, selectIndex(state.position, index, extent)), isFollowing: false }
+}
+
+/** A recording that is still being read grows at its end, and who went there wants the end. */
+function staysAtNewest(
+  { position, sort }: SessionsState,
+  { count }: ListExtent,
+  { source }: ScreenContext,
+): boolean {
+  return source === 'recording' && isAsTheyCame(sort) && position.selected >= count - 1
 }
 
 function withPosition(state: SessionsState, position: ListPosition): SessionsState {

@@ -96,7 +96,7 @@ export const statisticsScreen: ScreenModule<StatisticsState> = {
     const last = lastTop(rowsOf(state, context), context)
     const below = last - Math.min(state.top, last)
     const more = last === 0 ? '' : below === 0 ? 'end  ' : `${below} rows below  `
-    return `${more}last 5 minutes`
+    return `${more}last 5 minutes${context.source === 'recording' ? ' recorded' : ''}`
   },
   find: (state, context, text, direction) => {
     const rows = rowsOf(state, context)
