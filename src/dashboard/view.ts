@@ -23,7 +23,7 @@ import {
 import type { KeyHelp, OpenScreen } from './open-screen.js'
 import { paneContext } from './preview.js'
 import type { ScreenContext } from './screen-module.js'
-import { ageText, octetsText } from './screens/quantities.js'
+import { countdownText, octetsText } from './screens/quantities.js'
 import { cutRow, fitRow, joinPanes, row, rowWidth, span, spreadRow, titleRow } from './spans.js'
 import { tabs } from './tabs.js'
 
@@ -96,13 +96,14 @@ function addressSpans(model: Model): readonly (Span | string)[] {
   const addresses = model.hello?.addresses ?? []
   if (addresses.length === 0) return [span(model.hello?.program ?? '', 'dim')]
   const arrow = model.isUnicode ? '▸' : '>'
-  // The plain form of an address goes without saying where there is little room.
-  const short = (url: string): string =>
-    model.size.columns < SPLIT_COLUMNS ? url.replace(/^pop3:\/\//, '') : url
+  // What most people have goes without saying where there is little room: a plain listener, TLS to the server.
+  const isNarrow = model.size.columns < SPLIT_COLUMNS
+  const listener = (url: string): string => (isNarrow ? url.replace(/^pop3:\/\//, '') : url)
+  const upstream = (url: string): string => (isNarrow ? url.replace(/^pop3s:\/\//, '') : url)
   return addresses.flatMap(({ service, url, server }, index) => [
     index === 0 ? '' : '   ',
     addresses.length > 1 ? span(`${service} `, 'dim') : '',
-    `${short(url)} ${arrow} ${short(server)}`,
+    `${listener(url)} ${arrow} ${upstream(server)}`,
   ])
 }
 
@@ -111,22 +112,34 @@ function tabRow(model: Model): Row {
     const isUrgent = screen === 'held' && model.held.length > 0
     return [span(text, isSelected ? 'heading' : isUrgent ? 'attention' : 'plain'), ' ']
   })
-  const between = model.isUnicode ? ' › ' : ' > '
-  const crumbs =
-    model.help === null
-      ? stackOf(model)
-          .slice(1)
-          .map((screen) => crumb(screen, topContext(model)))
-          .join(between)
-      : 'Help'
-  return spreadRow(row(' ', ...shown), row(crumbs === '' ? null : ` ${crumbs} `), model.size.columns)
+  const left = row(' ', ...shown)
+  const room = model.size.columns - rowWidth(left)
+  const crumbs = model.help === null ? crumbsFor(model, room) : 'Help'
+  return spreadRow(left, row(crumbs === '' ? null : `${crumbs} `), model.size.columns)
+}
+
+/** The way to the screen in sight, as much of its end as leaves the tabs whole. */
+function crumbsFor(model: Model, room: number): string {
+  const context = topContext(model)
+  const opened = stackOf(model).slice(1)
+  const all = opened.map((screen) => crumb(screen, context)).join(model.isUnicode ? ' › ' : ' > ')
+  const top = opened.at(-1)
+  if (top === undefined || widthOf(all) < room) return all
+  const last = crumb(top, context)
+  return widthOf(last) < room ? last : subjectOf(top, context)
 }
 
 function crumb(screen: OpenScreen, context: ScreenContext): string {
+  const subject = subjectOf(screen, context)
+  return subject.startsWith('#') ? `${screen.title} ${subject}` : `${screen.title}${subject}`
+}
+
+/** What a screen is about: `#4794`, or `#4794/12` with the number of a command. */
+function subjectOf(screen: OpenScreen, context: ScreenContext): string {
   const { session, number } = screen.selection(context)
   const ordinal = session === null ? null : context.store.get(session)?.ordinal
-  const named = ordinal === undefined || ordinal === null ? '' : ` #${ordinal}`
-  return `${screen.title}${named}${number === null ? '' : `/${number}`}`
+  const named = ordinal === undefined || ordinal === null ? '' : `#${ordinal}`
+  return `${named}${number === null ? '' : `/${number}`}`
 }
 
 function filterRow(model: Model, area: Size): Row {
@@ -197,13 +210,11 @@ function heldRow(model: Model): Row {
   if (first === undefined) return []
   const ordinal = model.store.get(first.session)?.ordinal
   const where = ordinal === undefined ? '' : `#${ordinal} `
-  const left = ageText(first.releaseAt - model.now)
+  const left = countdownText(first.releaseAt - model.now)
+  const hint = model.tab === 'held' ? '' : '; 4 shows it'
   return row(
     ' ',
-    span(
-      `${where}${first.kind} ${first.shown} is held, goes on by itself in ${left}; 4 shows it`,
-      'attention',
-    ),
+    span(`${where}${first.kind} ${first.shown} is held, goes on by itself in ${left}${hint}`, 'attention'),
   )
 }
 

@@ -378,7 +378,7 @@ describe('the display', () => {
     frame.say({ type: 'breakpoints', breakpoints: [BREAKPOINT] }, { type: 'held', items: [held('h1')] })
     expect(frame.lines()[2]).toContain('CATCH(1)')
     expect(frame.lines()[1]).toContain('4 Held(1)')
-    expect(frame.status()).toMatch(/RETR 3 is held, goes on by itself in 1m/)
+    expect(frame.status()).toMatch(/RETR 3 is held, goes on by itself in 60s/)
   })
 
   it('says for ten seconds what happened', () => {

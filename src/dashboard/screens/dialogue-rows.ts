@@ -5,7 +5,7 @@
 import type { DialogueKind, DialogueLine } from '../../sessions/dialogue.js'
 import { padTo, wrapTo } from '../cells.js'
 import type { Row, Style } from '../frame.js'
-import { row, tableRow } from '../spans.js'
+import { type Column, row, tableRow } from '../spans.js'
 import { enoughFor } from './enough-text.js'
 import { durationText, octetsText, sinceText } from './quantities.js'
 
@@ -25,11 +25,13 @@ const NUMBER_CELLS = 4
 const TIME_CELLS = 8
 const OCTETS_CELLS = 6
 const DURATION_CELLS = 6
-/** The columns left and right of the text, and the blanks between all of them. */
-const BESIDE_TEXT = 1 + NUMBER_CELLS + 1 + TIME_CELLS + 1 + 2 + 1 + 1 + OCTETS_CELLS + 1 + DURATION_CELLS
 /** Detail stands behind the text that it belongs to. */
 const DETAIL_INDENT = '      '
 const TEXT_STARTS = 1 + NUMBER_CELLS + 1 + TIME_CELLS + 1 + 2 + 1
+/** Behind the text: how large it was and how long it took, where anything is told of that. */
+const NUMBERS_CELLS = 1 + OCTETS_CELLS + 1 + DURATION_CELLS
+/** Stands in the head of the column where there is room for it. */
+const LEGEND = 'LINE   [>] opens, [+] unfolds'
 
 const PLAIN = /^[\x20-\x7e]*$/
 
@@ -65,12 +67,11 @@ export function dialogueItems(
   isUnfolded: (line: DialogueLine) => boolean,
   width: number,
 ): readonly DialogueItem[] {
-  const room = textWidth(width)
   const items: DialogueItem[] = []
   for (const line of lines) {
     const text = marked(line)
-    if (line.detail.length === 0 && !mayBeCut(text, room - leadsTo(line).length))
-      items.push({ line, part: 0, text, fold: 'none' })
+    const room = textWidth(width, line) - foldMark(line, 'none').length
+    if (line.detail.length === 0 && !mayBeCut(text, room)) items.push({ line, part: 0, text, fold: 'none' })
     else if (isUnfolded(line)) items.push(...unfoldedItems(line, text, width))
     else items.push({ line, part: 0, text, fold: 'folded' })
   }
@@ -86,7 +87,7 @@ function mayBeCut(text: string, room: number): boolean {
 }
 
 function unfoldedItems(line: DialogueLine, text: string, width: number): readonly DialogueItem[] {
-  const [first = '', ...rest] = wrapTo(text, textWidth(width) - leadsTo(line).length - UNFOLDED.length)
+  const [first = '', ...rest] = wrapTo(text, textWidth(width, line) - foldMark(line, 'unfolded').length)
   const hanging = REMARKS[line.kind] === undefined ? '' : '    '
   const detail = line.detail.flatMap((each) => wrapTo(each, width - TEXT_STARTS - DETAIL_INDENT.length))
   const behind = [...rest.map((each) => hanging + each), ...detail.map((each) => DETAIL_INDENT + each)]
@@ -95,6 +96,7 @@ function unfoldedItems(line: DialogueLine, text: string, width: number): readonl
 
 /** The heads of the columns. */
 export function dialogueHeader(width: number): Row {
+  const room = Math.max(8, width - TEXT_STARTS - NUMBERS_CELLS)
   return row(
     ' ',
     ...tableRow(
@@ -102,7 +104,7 @@ export function dialogueHeader(width: number): Row {
         { text: '#', width: NUMBER_CELLS, align: 'right' },
         { text: 'TIME', width: TIME_CELLS },
         { text: 'WHO', width: 3 },
-        { text: 'LINE', width: textWidth(width) - 1 },
+        { text: room > LEGEND.length ? LEGEND : 'LINE', width: room - 1 },
         { text: 'OCTETS', width: OCTETS_CELLS, align: 'right' },
         { text: 'MS', width: DURATION_CELLS, align: 'right' },
       ],
@@ -122,6 +124,16 @@ export function dialogueRow(item: DialogueItem, width: number, isSelected: boole
   }
   const { line } = item
   const side: Style = isSelected ? style : 'dim'
+  const room = textWidth(width, line)
+  const numbers: readonly Column[] = [
+    { text: line.octets === null ? '' : octetsText(line.octets), width: OCTETS_CELLS, align: 'right' },
+    {
+      text: line.durationMs === null ? '' : durationText(line.durationMs),
+      width: DURATION_CELLS,
+      align: 'right',
+      style: side,
+    },
+  ]
   return [
     { text: lead, style },
     ...tableRow(
@@ -134,14 +146,8 @@ export function dialogueRow(item: DialogueItem, width: number, isSelected: boole
         },
         { text: sinceText(line.sinceStartMs), width: TIME_CELLS, style: side },
         { text: line.from === null ? '' : WHO[line.from], width: 2 },
-        { text: lineText(item, textWidth(width)), width: textWidth(width) },
-        { text: line.octets === null ? '' : octetsText(line.octets), width: OCTETS_CELLS, align: 'right' },
-        {
-          text: line.durationMs === null ? '' : durationText(line.durationMs),
-          width: DURATION_CELLS,
-          align: 'right',
-          style: side,
-        },
+        { text: lineText(item, room), width: room },
+        ...(hasNumbers(line) ? numbers : []),
       ],
       style,
     ),
@@ -203,8 +209,13 @@ function mentions(line: DialogueLine, wanted: string): boolean {
   return [marked(line), ...line.detail].some((text) => text.toLowerCase().includes(wanted))
 }
 
-function textWidth(width: number): number {
-  return Math.max(8, width - BESIDE_TEXT)
+/** What has no numbers has their room for its text. */
+function textWidth(width: number, line: DialogueLine): number {
+  return Math.max(8, width - TEXT_STARTS - (hasNumbers(line) ? NUMBERS_CELLS : 0))
+}
+
+function hasNumbers({ octets, durationMs }: DialogueLine): boolean {
+  return octets !== null || durationMs !== null
 }
 
 /** The number ties a reply to its command where commands are pipelined; on every remark it would be noise. */
@@ -213,7 +224,7 @@ function isNumbered({ kind, number }: DialogueLine): boolean {
 }
 
 function lineText({ line, text, fold }: DialogueItem, width: number): string {
-  const end = leadsTo(line) + foldMark(line, fold)
+  const end = foldMark(line, fold)
   const room = width - end.length
   return padTo(enoughFor(text, room), room) + end
 }
@@ -223,16 +234,11 @@ function marked({ kind, text }: DialogueLine): string {
   return mark === undefined ? text : `  ${mark} ${text}`
 }
 
-function leadsTo({ messageKey }: DialogueLine): string {
-  return messageKey === null ? '' : ' > open'
-}
-
-const UNFOLDED = ' [-]'
-
-function foldMark({ detail }: DialogueLine, fold: DialogueItem['fold']): string {
-  if (fold === 'none') return ''
-  if (fold === 'unfolded') return UNFOLDED
-  return detail.length === 0 ? ' [+]' : ` [+${detail.length}]`
+/** What Enter and Space do on a line: `[>]` opens a message, `[+3]` unfolds three lines, `[>+3]` both. */
+function foldMark({ detail, messageKey }: DialogueLine, fold: DialogueItem['fold']): string {
+  const opens = messageKey === null ? '' : '>'
+  const folds = { none: '', folded: detail.length === 0 ? '+' : `+${detail.length}`, unfolded: '-' }[fold]
+  return opens + folds === '' ? '' : ` [${opens}${folds}]`
 }
 
 function styleOf({ line, text, part }: DialogueItem): Style {

@@ -124,7 +124,8 @@ function view(state: HeldState, context: ScreenContext): readonly Row[] {
 
 function status(_: HeldState, { held, breakpoints }: ScreenContext): string {
   const on = breakpoints.filter(({ isOn }) => isOn).length
-  return `${held.length} held  ${on === 0 ? 'CATCH OFF' : `CATCH ON (${on} of ${breakpoints.length})`}`
+  // That some catch says the frame, beside this.
+  return `${held.length} held  ${on === 0 ? 'CATCH OFF' : `${on} of ${breakpoints.length} on`}`
 }
 
 function find(state: HeldState, context: ScreenContext, text: string, direction: 1 | -1): HeldState | null {

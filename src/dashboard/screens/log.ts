@@ -297,12 +297,20 @@ function recordView(
   ]
 }
 
+/** Fields that are columns of the list. */
+const IN_ROW: ReadonlySet<string> = new Set(['level', 'time', 'event', 'session'])
+
 /** One field a line, without the braces around them. */
 function recordLines(json: string): readonly string[] {
   try {
     const value: unknown = JSON.parse(json)
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return [json]
-    return Object.entries(value).map(([name, field]) => `${name}: ${JSON.stringify(field)}`)
+    const fields = Object.entries(value)
+    // What the row says already comes last, where there may be no room.
+    return [
+      ...fields.filter(([name]) => !IN_ROW.has(name)),
+      ...fields.filter(([name]) => IN_ROW.has(name)),
+    ].map(([name, field]) => `${name}: ${JSON.stringify(field)}`)
   } catch {
     return [json]
   }

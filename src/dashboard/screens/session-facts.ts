@@ -5,9 +5,9 @@
 import type { LoginExplanation } from '../../sessions/explain-login.js'
 import type { SessionRecord } from '../../sessions/session-record.js'
 import type { CertificateFacts, TlsFacts } from '../../trace/event.js'
-import { cutTo, wrapTo } from '../cells.js'
+import { cutTo, widthOf, wrapTo } from '../cells.js'
 import type { Row, Span, Style } from '../frame.js'
-import { cutRow, row, span, spreadRow } from '../spans.js'
+import { cutRow, row, rowWidth, span, spreadRow } from '../spans.js'
 import { enoughFor } from './enough-text.js'
 import { ageText, octetsText } from './quantities.js'
 import { withoutScheme } from './session-columns.js'
@@ -76,13 +76,13 @@ function titleOf(session: SessionRecord, { width, now }: FactsView): Row {
     span(` #${ordinal} `, 'bold'),
     span(named(user ?? '(no user yet)', Math.floor(width * USER_SHARE)), 'bold'),
     span('  '),
-    span(`${client} > ${withoutScheme(listener)} > ${withoutScheme(server)}`),
   )
-  return spreadRow(
-    left,
-    row(span(`  ${state}${end}  ${lasted} `, closed?.reason === 'failed' ? 'error' : 'bold')),
-    width,
-  )
+  const right = row(span(`  ${state}${end}  ${lasted} `, closed?.reason === 'failed' ? 'error' : 'bold'))
+  const room = width - rowWidth(left) - rowWidth(right)
+  const way = `${client} > ${withoutScheme(listener)} > ${withoutScheme(server)}`
+  // Both ends say more than what lies between them.
+  const shown = widthOf(way) <= room ? way : `${client} > ${withoutScheme(server)}`
+  return spreadRow([...left, span(shown)], right, width)
 }
 
 function named(user: string, cells: number): string {
@@ -103,9 +103,17 @@ function octetsRow({ octets, commands, messages, held, wasChanged, missedEvents 
 }
 
 function loginRow({ outcome, headline, lines }: LoginExplanation, width: number): Row {
-  const more = lines.length > 0 ? ' [l] ' : ''
+  const more = row(span(lines.length > 0 ? ' [l] ' : '', 'dim'))
   const style: Style = outcome === 'refused' || outcome === 'failed' ? 'error' : 'plain'
-  return spreadRow(labelled('login', row(span(headline, style))), row(span(more, 'dim')), width)
+  const room = width - LABEL_CELLS - 2 - rowWidth(more)
+  const shown = widthOf(headline) <= room ? headline : withoutLegs(headline)
+  return spreadRow(labelled('login', row(span(shown, style))), more, width)
+}
+
+/** How each leg is protected stands in the rows above, and in the lines that `l` unfolds. */
+function withoutLegs(headline: string): string {
+  const legs = headline.lastIndexOf(': client leg ')
+  return legs === -1 ? headline : headline.slice(0, legs)
 }
 
 function loginLines({ lines }: LoginExplanation, width: number): readonly Row[] {
@@ -157,9 +165,15 @@ function legRows(
     fact('for', subject),
     fact('names', names.length === 0 ? 'none' : names.join(', ')),
     fact('from', issuer),
-    fact('valid', `${notBefore.slice(0, 10)} to ${notAfter.slice(0, 10)}`, untilSpan(certificate, now, '  ')),
+    fact('valid', `${notBefore.slice(0, 10)} to ${notAfter.slice(0, 10)}`, endingSpan(certificate, now)),
     fact('SHA-256', fingerprint256),
   ]
+}
+
+/** What of the days beside it is worth more than to be read: that they are over, near, or still to come. */
+function endingSpan(certificate: CertificateFacts, now: number): Span | null {
+  const until = untilSpan(certificate, now, '  ')
+  return until.style === 'plain' ? null : until
 }
 
 function untilSpan({ notAfter, notBefore }: CertificateFacts, now: number, before: string): Span {

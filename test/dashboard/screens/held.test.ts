@@ -98,7 +98,7 @@ describe('the list of held items', () => {
   })
 
   it('counts what is held and says whether anything is caught', () => {
-    expect(heldScreen.status(OPENED, context())).toBe('2 held  CATCH ON (2 of 3)')
+    expect(heldScreen.status(OPENED, context())).toBe('2 held  2 of 3 on')
     expect(heldScreen.status(OPENED, context({ held: [], breakpoints: [] }))).toBe('0 held  CATCH OFF')
   })
 

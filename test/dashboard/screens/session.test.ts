@@ -299,8 +299,9 @@ describe('hostile text', () => {
     ['small', SMALL],
     ['large', LARGE],
   ] as const)('stays in the cells of its field: %s', (_, size) => {
-    // Number, time and sender stand before a line's text, milliseconds behind it. Octets follow from the text.
-    const columns = { from: 18, to: size.columns - 7 }
+    // Number, time and sender stand before a line's text; behind it its octets, which follow from it, and the mark of
+    // what unfolds, at the end of the row where there are no octets.
+    const columns = { from: 18, to: size.columns }
     fc.assert(
       fc.property(hostileText, (text) => {
         const [hostile, harmless] = [text, harmlessTwin(text)].map((field) => {
