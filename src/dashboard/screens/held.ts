@@ -122,7 +122,8 @@ function view(state: HeldState, context: ScreenContext): readonly Row[] {
   return rows.slice(0, size.rows).map((each) => cutRow(each, size.columns))
 }
 
-function status(_: HeldState, { held, breakpoints }: ScreenContext): string {
+function status(_: HeldState, { held, breakpoints, source }: ScreenContext): string {
+  if (source === 'recording') return 'nothing can be held'
   const on = breakpoints.filter(({ isOn }) => isOn).length
   // That some catch says the frame, beside this.
   return `${held.length} held  ${on === 0 ? 'CATCH OFF' : `${on} of ${breakpoints.length} on`}`
@@ -161,7 +162,8 @@ function itemRows(state: HeldState, context: ScreenContext, rows: number): reado
 }
 
 function breakpointRows(state: HeldState, context: ScreenContext, rows: number): readonly Row[] {
-  const { breakpoints, now, size, search } = context
+  const { breakpoints, now, size, search, source } = context
+  if (source === 'recording') return [row(span(' What was held then is told in its session.', 'dim'))]
   if (breakpoints.length === 0)
     return [row(span(' i sets one: an expression such as command == "RETR"', 'dim'))]
   const fitted = fitColumns(BREAKPOINT_COLUMNS, size.columns - 1)
