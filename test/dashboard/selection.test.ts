@@ -104,4 +104,15 @@ describe('the crumbs', () => {
     expect(made.press('[').lines()[1]).toMatch(/Session #1$/)
     expect(made.press('2', 'g', 'enter', ']').lines()[1]).toMatch(/Message #2\/\d+$/)
   })
+
+  it('leave the tabs whole, however far one has gone', () => {
+    const made = frame()
+    made.say({ type: 'held', items: [heldSummary({ session: 'second' })] })
+    made.press('4', 'enter')
+    expect(made.lines()[1]).toMatch(/5 Stats {3}6 Log +#2\/8$/)
+    made.press('enter')
+    expect(made.lines()[1]).toMatch(/5 Stats {3}6 Log +Session #2$/)
+    made.take({ type: 'resized', columns: 120, rows: 24 })
+    expect(made.lines()[1]).toMatch(/6 Log +Held item #2\/8 › Session #2$/)
+  })
 })
