@@ -48,7 +48,8 @@ export interface SessionState {
   readonly session: SessionRecord | null
   readonly pane: 'dialogue' | 'tls'
   readonly showsRemarksOnly: boolean
-  readonly isLoginUnfolded: boolean
+  /** Null until a person chose: what went wrong is explained unasked, what went well is not. */
+  readonly isLoginUnfolded: boolean | null
   readonly unfolded: ReadonlySet<LineKey>
   readonly isFollowing: boolean
   readonly position: ListPosition
@@ -110,7 +111,7 @@ const bindings: readonly Binding<SessionState>[] = [
     keys: ['l'],
     label: 'login',
     help: 'explain the login: which leg, what the server really said, what to change',
-    run: (state) => only({ ...state, isLoginUnfolded: !state.isLoginUnfolded }),
+    run: (state) => only({ ...state, isLoginUnfolded: !explainsLogin(state) }),
   },
   {
     keys: ['h'],
@@ -190,7 +191,7 @@ function open({ session: id, number }: ScreenArgument, context: ScreenContext): 
     session,
     pane: 'dialogue',
     showsRemarksOnly: false,
-    isLoginUnfolded: false,
+    isLoginUnfolded: null,
     unfolded: new Set(),
     // What goes on is looked at where it goes on, what has ended from its beginning.
     isFollowing: wanted === -1 && session !== null && session.closedAt === null,
@@ -397,8 +398,17 @@ function extentOf(state: SessionState, context: ScreenContext): ListExtent {
   return { count, rows }
 }
 
-function factsOf({ session, isLoginUnfolded }: SessionState, { size, now }: ScreenContext): readonly Row[] {
+/** Whether the lines behind the login's headline are shown. */
+function explainsLogin({ session, isLoginUnfolded }: SessionState): boolean {
+  if (isLoginUnfolded !== null || session === null) return isLoginUnfolded === true
+  const { outcome } = explainLogin(session)
+  return outcome === 'refused' || outcome === 'failed'
+}
+
+function factsOf(state: SessionState, { size, now }: ScreenContext): readonly Row[] {
+  const { session } = state
   if (session === null) return []
+  const isLoginUnfolded = explainsLogin(state)
   const login = explainLogin(session)
   const isShort = size.rows < SHORT_ROWS
   const rows = factRows(session, login, { width: size.columns, now, isShort, isLoginUnfolded })
