@@ -8,11 +8,11 @@ import { type LoadedConfig, loadConfig } from '../config/load.js'
 import { ConfigError } from '../config/problem.js'
 import type { ListenerSettings, LogLevel, Settings, WriteSettings } from '../config/settings.js'
 import { formatLegUrl } from '../config/url.js'
-import { parseIntercept } from '../proxy/breakpoints.js'
 import { type Proxy as RunningProxy, startProxy } from '../proxy/proxy.js'
 import { Recorder } from '../proxy/recorder.js'
 import { AUTHORITY_KEY_FILE, type Authority, loadAuthority, loadOrCreateAuthority } from '../tls/authority.js'
 import type { Feed } from '../trace/feed.js'
+import { parseBreakpoint } from '../watch/breakpoint-wish.js'
 import { defaultAuthorityDirectory } from './ca.js'
 import { canShowDashboard } from './dashboard-process.js'
 import type { ExitCode } from './exit-codes.js'
@@ -53,7 +53,7 @@ export type RunFace =
  */
 export async function run(options: RunOptions, face: RunFace | null = null): Promise<ExitCode> {
   const checked = checkOptions(options, process.cwd())
-  const intercept = (options.intercept ?? []).map((text) => readFilter('--intercept', text, parseIntercept))
+  const intercept = (options.intercept ?? []).map((text) => readFilter('--intercept', text, parseBreakpoint))
   const config = load(checked)
   if (config.settings.services.length === 0) throw new UsageError(NOTHING_TO_RUN)
   return serve(

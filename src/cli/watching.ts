@@ -3,12 +3,13 @@
  * terminal, the dashboard's process. Owns the order in which these begin and end, for `run` and `demo` alike.
  */
 import type { Settings } from '../config/settings.js'
-import { Breakpoints, type BreakpointWish } from '../proxy/breakpoints.js'
+import { Breakpoints } from '../proxy/breakpoints.js'
 import { clock } from '../proxy/connection.js'
 import { History } from '../proxy/history.js'
 import type { Proxy as RunningProxy } from '../proxy/proxy.js'
 import { WatchedProxy } from '../proxy/watched.js'
 import { Feed } from '../trace/feed.js'
+import type { BreakpointWish } from '../watch/breakpoint-wish.js'
 import { LogRing } from '../watch/log-ring.js'
 import { WatchServer } from '../watch/server.js'
 import { ControlError, currentPlace, prepareControl } from './control-socket.js'

@@ -3,10 +3,9 @@
  * has a command here, and each key of the screen in sight has one by its label. Pure: a command gives wishes, or says
  * what is wrong with it.
  */
-import type { Fields } from '../expression/fields.js'
 import { completions, FilterError, parseFilter } from '../expression/filter.js'
 import { matchesSession } from '../sessions/fields.js'
-import type { HeldKind } from '../trace/event.js'
+import { parseBreakpoint } from '../watch/breakpoint-wish.js'
 import { FRAME_BINDINGS, type FrameAction } from './bindings.js'
 import { type Model, selectionOf, topScreen, type Wish } from './model.js'
 import type { KeyHelp } from './open-screen.js'
@@ -26,14 +25,6 @@ export interface Command {
   /** What may stand behind the name, for Tab. */
   complete?(argument: string, model: Model): readonly string[]
 }
-
-/**
- * How long a breakpoint of `:break` holds. Long enough to read and to edit, and the client is kept alive meanwhile;
- * short enough that a forgotten one does not keep mail from anybody.
- */
-export const HOLD_MS = 120_000
-
-const KINDS: readonly HeldKind[] = ['command', 'reply', 'message']
 
 /** All commands, in the order in which help lists them. */
 export const COMMANDS: readonly Command[] = [
@@ -63,7 +54,7 @@ export const COMMANDS: readonly Command[] = [
   frameCommand(['previous'], { type: 'search-previous' }),
   {
     names: ['break', 'breakpoint'],
-    usage: '[command|reply|message] FILTER',
+    usage: '[command, reply, message:] FILTER',
     help: 'hold what a filter catches; the kind follows from the filter where none is given',
     run: setBreakpoint,
     complete: (argument) => completions(argument, argument.length),
@@ -205,46 +196,21 @@ function openSession(argument: string, model: Model): readonly Wish[] | string {
 }
 
 function setBreakpoint(argument: string): readonly Wish[] | string {
-  // `command` is a kind and a field: with an operator behind it, it is the field.
-  const [, kinds = '', text = argument] =
-    /^((?:command|reply|message)(?:,(?:command|reply|message))*)\s+(?![=!<>]|in\s)(.*)$/.exec(argument) ?? []
-  if (text === '') return 'what is to be held? :break command == "RETR"'
+  if (argument === '') return 'what is to be held? :break command == "RETR"'
   try {
-    const filter = parseFilter(text)
-    if (filter.isText) return 'a breakpoint needs an expression: :break command == "RETR"'
-    const held =
-      kinds === '' ? kindsOf(filter.fields) : KINDS.filter((kind) => kinds.split(',').includes(kind))
-    const request = { type: 'set-breakpoint', breakpoint: null, filter: filter.text, kinds: held } as const
+    const wish = parseBreakpoint(argument)
+    if (parseFilter(wish.filter).isText) return 'a breakpoint needs an expression: :break command == "RETR"'
     return [
       {
         type: 'request',
-        request: { ...request, holdMs: HOLD_MS, isOn: true },
-        done: `${held.join(' and ')} held where ${filter.text}, for ${HOLD_MS / 1000} s each`,
+        request: { type: 'set-breakpoint', breakpoint: null, ...wish },
+        done: `${wish.kinds.join(' and ')} held where ${wish.filter}, for ${wish.holdMs / 1000} s each`,
       },
     ]
   } catch (error) {
     if (error instanceof FilterError) return `column ${error.column + 1}: ${error.message}`
     throw error
   }
-}
-
-const MESSAGE_FIELDS: readonly (keyof Fields)[] = [
-  'subject',
-  'from',
-  'to',
-  'date',
-  'header',
-  'attachments',
-  'size',
-  'unique_id',
-]
-const REPLY_FIELDS: readonly (keyof Fields)[] = ['indicator', 'response_code', 'text', 'after']
-
-/** What a filter can be about: only a message has a subject, only a reply a status indicator. */
-export function kindsOf(fields: ReadonlySet<keyof Fields>): readonly HeldKind[] {
-  if (MESSAGE_FIELDS.some((field) => fields.has(field))) return ['message']
-  if (REPLY_FIELDS.some((field) => fields.has(field))) return ['reply']
-  return ['command']
 }
 
 function removeBreakpoints(argument: string, model: Model): readonly Wish[] | string {

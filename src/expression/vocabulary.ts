@@ -108,6 +108,16 @@ export const FUNCTIONS: ReadonlyMap<string, WordFacts> = new Map([
 /** The methods that bring a name of their own for each element. */
 export const MACROS: ReadonlySet<string> = new Set(['exists', 'exists_one', 'all'])
 
+/** Fields that are read from a message itself: whoever evaluates them needs its content. */
+export const MAIL_FIELDS = [
+  'subject',
+  'from',
+  'to',
+  'date',
+  'header',
+  'attachments',
+] as const satisfies readonly (keyof Fields)[]
+
 /** Names of all fields. */
 export const FIELD_NAMES: readonly (keyof Fields)[] = Object.keys(FIELD_FACTS).filter(isField)
 

@@ -2,8 +2,10 @@
  * What an expression may ask of sessions and events, see `expression/fields.ts`: where each field comes from, and
  * which sessions a filter finds. Pure.
  */
+
 import type { Fields } from '../expression/fields.js'
 import type { Filter } from '../expression/filter.js'
+import { MAIL_FIELDS } from '../expression/vocabulary.js'
 import type { TraceContent, TraceEvent } from '../trace/event.js'
 import { factsOf, summaryOf } from './message-facts.js'
 import { type MessageRecord, messagesOf } from './messages.js'
@@ -39,21 +41,9 @@ const OF_EVENT: ReadonlySet<FieldName> = new Set([
   'number',
   'unique_id',
   'size',
-  'subject',
-  'from',
-  'to',
-  'date',
-  'header',
-  'attachments',
+  ...MAIL_FIELDS,
 ] as const)
-const OF_MAIL: ReadonlySet<FieldName> = new Set([
-  'subject',
-  'from',
-  'to',
-  'date',
-  'header',
-  'attachments',
-] as const)
+const OF_MAIL: ReadonlySet<FieldName> = new Set(MAIL_FIELDS)
 
 /** Fields of the session itself. */
 export function fieldsOfSession(record: SessionRecord): Fields {

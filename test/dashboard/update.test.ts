@@ -314,7 +314,7 @@ describe('commands', () => {
     expect(kinds('break command == "RETR"')).toEqual([['command']])
     expect(kinds('break subject.contains("invoice")')).toEqual([['message']])
     expect(kinds('break indicator == "-ERR"')).toEqual([['reply']])
-    expect(kinds('break reply,message user == "bob"')).toEqual([['reply', 'message']])
+    expect(kinds('break reply, message: user == "bob"')).toEqual([['reply', 'message']])
     expect(run('break user ==').status()).toMatch(/^column \d+: /)
     expect(run('break').status()).toMatch(/^what is to be held/)
   })

@@ -1,12 +1,12 @@
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { FilterError } from '../../src/expression/filter.js'
-import { Breakpoints, MAXIMUM_BREAKPOINTS, parseIntercept } from '../../src/proxy/breakpoints.js'
+import { Breakpoints, MAXIMUM_BREAKPOINTS } from '../../src/proxy/breakpoints.js'
 import { clock } from '../../src/proxy/connection.js'
 import { History } from '../../src/proxy/history.js'
 import { WatchedProxy } from '../../src/proxy/watched.js'
 import { type HeldItem, type InterceptedItem, LONGEST_HOLD_MS } from '../../src/relay/interception.js'
 import { Feed } from '../../src/trace/feed.js'
+import { parseBreakpoint } from '../../src/watch/breakpoint-wish.js'
 import { LogRing } from '../../src/watch/log-ring.js'
 import { WatchServer } from '../../src/watch/server.js'
 import { dial, type Pop3Client } from '../support/pop3-client.js'
@@ -47,39 +47,9 @@ const MESSAGE: InterceptedItem = {
 
 function breakpoints(...filters: readonly string[]): Breakpoints {
   const made = new Breakpoints(() => 42)
-  for (const filter of filters) expect(made.set(null, parseIntercept(filter))).toBeNull()
+  for (const filter of filters) expect(made.set(null, parseBreakpoint(filter))).toBeNull()
   return made
 }
-
-describe('what --intercept holds', () => {
-  it.each([
-    ['command == "DELE"', ['command']],
-    ['user == "bob"', ['command']],
-    ['invoice', ['command']],
-    ['indicator == "-ERR"', ['reply']],
-    ['response_code == "IN-USE" && user == "bob"', ['reply']],
-    ['subject.contains("x")', ['message']],
-    ['size > 1000000', ['message']],
-    ['attachments.exists(a, a.name.endsWith(".exe"))', ['message']],
-    ['subject.contains("x") || indicator == "-ERR"', ['reply', 'message']],
-    ['type == "reply" || command == "DELE"', ['command', 'reply', 'message']],
-    ['reply: user == "bob"', ['reply']],
-    ['command, message : user == "bob"', ['command', 'message']],
-  ])('is seen from its fields, or said before a colon: %s', (text, kinds) => {
-    expect(parseIntercept(text).kinds).toEqual(kinds)
-  })
-
-  it('has its mistakes placed in the whole text', () => {
-    const text = 'reply: usre == "bob"'
-    try {
-      parseIntercept(text)
-      expect.unreachable()
-    } catch (error) {
-      expect(error).toBeInstanceOf(FilterError)
-      if (error instanceof FilterError) expect(error.column).toBe(text.indexOf('usre'))
-    }
-  })
-})
 
 describe('a breakpoint', () => {
   it.each([
@@ -118,7 +88,7 @@ describe('a breakpoint', () => {
     expect(made.catches('s1', COMMAND)).toBeNull()
     expect(made.catches('s1', REPLY)).toEqual({ breakpoint: 'user == "bob"', holdMs: 120_000 })
     const [{ id } = { id: '' }] = made.breakpoints
-    expect(made.set(id, { ...parseIntercept('reply: user == "bob"'), isOn: false })).toBeNull()
+    expect(made.set(id, { ...parseBreakpoint('reply: user == "bob"'), isOn: false })).toBeNull()
     expect(made.catches('s1', REPLY)).toBeNull()
     expect(made.holdsReplies).toBe(false)
   })
@@ -133,7 +103,7 @@ describe('a breakpoint', () => {
       [0, null],
     ])
     const [{ id } = { id: '' }] = made.breakpoints
-    made.set(id, parseIntercept('command == "QUIT"'))
+    made.set(id, parseBreakpoint('command == "QUIT"'))
     expect(made.breakpoints[0]).toMatchObject({ id, filter: 'command == "QUIT"', hits: 2 })
   })
 
@@ -159,7 +129,7 @@ describe('a breakpoint', () => {
     const made = breakpoints()
     const told: string[] = []
     made.onChange = (what) => told.push(what)
-    made.set(null, parseIntercept('user == "bob"'))
+    made.set(null, parseBreakpoint('user == "bob"'))
     made.catches('s1', COMMAND)
     made.holds(held('h1'), () => null)
     made.releases('h1')

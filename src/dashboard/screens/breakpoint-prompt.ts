@@ -2,14 +2,16 @@
  * Asks a person for a breakpoint: the filter, then what of it is to be held and for how long. Owns the words of the
  * two questions and what their answers mean; the proxy owns what a breakpoint does.
  */
+
 import { FilterError, parseFilter } from '../../expression/filter.js'
 import type { HeldKind } from '../../trace/event.js'
+import { DEFAULT_HOLD_MS } from '../../watch/breakpoint-wish.js'
 import type { Breakpoint } from '../../watch/protocol.js'
 import type { ScreenContext, ScreenEffect } from '../screen-module.js'
 import { ask } from './questions.js'
 
 /** Long enough to read and edit a message; the client is kept alive meanwhile. */
-const HOLD_SECONDS = 120
+const HOLD_SECONDS = DEFAULT_HOLD_MS / 1_000
 /** The relay holds nothing longer, whatever it is told: the server's autologout timer runs meanwhile. */
 const MAXIMUM_HOLD_SECONDS = 300
 const KINDS: readonly HeldKind[] = ['command', 'reply', 'message']

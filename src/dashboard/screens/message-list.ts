@@ -2,8 +2,10 @@
  * All messages that clients fetched, over all sessions, in the order in which they were asked for. Owns what a filter
  * may ask of a message and what a list says of it; decodes the beginning of a header section only where that is asked.
  */
+
 import type { Fields } from '../../expression/fields.js'
 import type { Filter } from '../../expression/filter.js'
+import { MAIL_FIELDS } from '../../expression/vocabulary.js'
 import { describeMessage } from '../../mail/message.js'
 import { fieldsOfSession } from '../../sessions/fields.js'
 import { factsOf } from '../../sessions/message-facts.js'
@@ -49,16 +51,8 @@ const LASTING: ReadonlySet<keyof Fields> = new Set([
   'number',
   'unique_id',
   'size',
-  'subject',
-  'from',
-  'to',
-  'date',
-  'header',
-  'attachments',
+  ...MAIL_FIELDS,
 ])
-
-/** What of the fields stands in the message itself. */
-const WITHIN = ['subject', 'from', 'to', 'date', 'header', 'attachments'] as const
 
 const listings = new WeakMap<SessionStore, Listing>()
 const verdicts = new WeakMap<Filter, WeakMap<MessageRecord, boolean>>()
@@ -227,7 +221,7 @@ function fieldsOfMessage(listed: ListedMessage, { fields }: Filter): Fields {
     ...(uniqueId === null ? {} : { unique_id: uniqueId }),
     ...(octets === null ? {} : { size: octets }),
   }
-  const facts = WITHIN.some((field) => fields.has(field)) ? factsOf(message) : null
+  const facts = MAIL_FIELDS.some((field) => fields.has(field)) ? factsOf(message) : null
   if (facts === null) return plain
   // Only what is named is read: each header is decoded, and the octets of attachments are counted by decoding them.
   const subject = fields.has('subject') ? facts.subject : null
