@@ -47,15 +47,17 @@ interface Run {
 /**
  * Draws the screen.
  *
+ * @param title says what there is to see, for those who cannot
  * @returns an SVG document; the same screen gives the same text
  */
-export function svgOf(terminal: Terminal): string {
+export function svgOf(terminal: Terminal, title: string): string {
   const { cols, rows } = terminal
   const width = cols * CELL_WIDTH + 2 * MARGIN
   const height = rows * CELL_HEIGHT + 2 * MARGIN
   const lines = Array.from({ length: rows }, (_, row) => runsOf(terminal, row).map((run) => draw(run, row)))
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" font-size="15">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" font-size="15" role="img" aria-labelledby="title">`,
+    `<title id="title">${escaped(title)}</title>`,
     `<rect width="${width}" height="${height}" rx="8" fill="${BACKGROUND}"/>`,
     ...lines.flat().filter((line) => line !== ''),
     '</svg>',

@@ -12,6 +12,8 @@ import { svgOf } from './svg.js'
 export const COLUMNS = 160
 export const ROWS = 45
 
+const TITLE = 'The dashboard of postern: sessions, the dialogue of one, and a message of it'
+
 /** The picture in the repository. */
 export const PICTURE = join(import.meta.dirname, 'dashboard.svg')
 
@@ -37,7 +39,7 @@ export async function takePicture(main: string): Promise<{ readonly svg: string;
       shown,
       (screen) => screen.includes('Invoice 2026-1187') && screen.includes('alice'),
     )
-    return { svg: svgOf(program.emulator.terminal), text }
+    return { svg: svgOf(program.emulator.terminal, TITLE), text }
   } finally {
     program.process.kill('SIGKILL')
     rmSync(directory, { recursive: true })
