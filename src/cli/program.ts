@@ -42,6 +42,7 @@ export async function main(arguments_: readonly string[]): Promise<ExitCode> {
   })
   try {
     if (arguments_.length === 0) {
+      await loadInStages()
       const { runOrDemo } = await import('./run.js')
       return await runOrDemo()
     }
@@ -89,6 +90,7 @@ function addRun(program: Command, report: Report): void {
     .option('--headless', 'never open the dashboard: the log goes to stdout')
     .addHelpText('after', RUN_HELP)
     .action(async (options: RunOptions) => {
+      await loadInStages()
       const { run } = await import('./run.js')
       report(await run(options))
     })
@@ -104,6 +106,7 @@ function addDump(program: Command, report: Report): void {
     )
     .addHelpText('after', DUMP_HELP)
     .action(async (filter: string | undefined, options: DumpOptions) => {
+      await loadInStages()
       const { dump } = await import('./dump.js')
       report(await dump(filter, options))
     })
@@ -138,6 +141,7 @@ function addDemo(program: Command, report: Report): void {
     .option('--control <socket>', 'socket for "postern attach", or none')
     .addHelpText('after', DEMO_HELP)
     .action(async (options: RunOptions) => {
+      await loadInStages()
       const { demo } = await import('./demo.js')
       report(await demo(options))
     })
@@ -183,6 +187,17 @@ function addDoctor(program: Command, report: Report): void {
       const { doctor } = await import('./doctor.js')
       report(await doctor(options))
     })
+}
+
+/**
+ * Loads what has the most files piece by piece. Node 20 opens all files of a module graph side by side: where the
+ * system allows some hundred descriptors, everything at once is too much.
+ */
+async function loadInStages(): Promise<void> {
+  await import('zod')
+  await import('../expression/filter.js')
+  await import('../config/load.js')
+  await import('../proxy/proxy.js')
 }
 
 /** Without this, a mistyped command would be an argument of `run`, which has none. */

@@ -13,6 +13,7 @@ import { Recorder } from '../proxy/recorder.js'
 import { AUTHORITY_KEY_FILE, type Authority, loadAuthority, loadOrCreateAuthority } from '../tls/authority.js'
 import type { Feed } from '../trace/feed.js'
 import { parseBreakpoint } from '../watch/breakpoint-wish.js'
+import type { LogRing } from '../watch/log-ring.js'
 import { defaultAuthorityDirectory } from './ca.js'
 import { canShowDashboard } from './dashboard-process.js'
 import type { ExitCode } from './exit-codes.js'
@@ -90,7 +91,9 @@ async function serve(
 ): Promise<ExitCode> {
   refuseUnsafeEnvironment(process.env)
   let settings = initial
-  const log = await logFor(settings, face, watching)
+  // Where nobody can ever look, nothing is kept for whoever looks later.
+  const isWatchable = settings.control.type !== 'none' || face.type === 'dashboard'
+  const log = await logFor(settings, face, isWatchable ? watching.ring : null)
   for (const warning of warnings(settings)) {
     note(`postern: warning: ${warning}`)
     if (face.type !== 'output') log.warn({ event: 'start-warning', text: warning })
@@ -102,7 +105,8 @@ async function serve(
   let proxy: RunningProxy | null = null
   try {
     const onKeyLog = keyLog(process.env.SSLKEYLOGFILE ?? '', (line) => watching.say(line))
-    proxy = await startProxy(settings, log, { authority, feed, onKeyLog, breakpoints, history })
+    const past = isWatchable ? { history } : {}
+    proxy = await startProxy(settings, log, { authority, feed, onKeyLog, breakpoints, ...past })
     await watching.open({ proxy, settings: () => settings, log })
   } catch (error) {
     await proxy?.stop()
@@ -133,7 +137,7 @@ async function serve(
   return code
 }
 
-function logFor(settings: Settings, face: RunFace, { ring }: Watching): Promise<Logger> {
+function logFor(settings: Settings, face: RunFace, ring: LogRing | null): Promise<Logger> {
   const stream = face.type === 'dashboard' ? null : face.type === 'output' ? process.stderr : process.stdout
   return createLog(logLevel(settings, face), stream, process.env, ring)
 }

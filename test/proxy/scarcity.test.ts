@@ -83,7 +83,7 @@ function ticksOf(running: ChildProcess | null): number {
 describe.skipIf(process.platform !== 'linux')('with descriptors for few sessions', () => {
   it.each([
     [128, 32],
-    [100, 18],
+    [112, 24],
   ])('%i: 200 clients neither end the process nor keep it busy, and some are served', async (files, fit) => {
     const port = await startUnder(`ulimit -n ${files}`)
     expect(printed).toMatch(new RegExp(`"event":"few-descriptors","sessions":${fit},`))
