@@ -5,22 +5,28 @@
  */
 import type { TraceContent, TraceEvent } from './event.js'
 
-/** What may be told a second, on average. */
+/** What may be told: so much at once, and so much a second in the long run. */
 export interface PaceLimits {
-  readonly events: number
+  readonly eventsAtOnce: number
+  readonly eventsPerSecond: number
   /** Octets of mail. */
-  readonly octets: number
+  readonly octetsAtOnce: number
+  readonly octetsPerSecond: number
 }
 
 /**
- * For people: a session has some twenty events, so a hundred sessions a second are told whole. Telling everything at
- * 20,000 events a second would cost a fifth of what the sessions cost themselves; mail is dearer still.
+ * For people. A program that fetches a maildrop is told whole: a session has some twenty events, and what a person
+ * debugs is seldom larger than the octets. What goes on at full speed for seconds is not for eyes: telling everything at
+ * 20,000 events a second would cost a fifth of what the sessions cost themselves, and mail is dearer still.
  */
-export const WATCHING_PACE: PaceLimits = { events: 2_000, octets: 2 * 1024 * 1024 }
+export const WATCHING_PACE: PaceLimits = {
+  eventsAtOnce: 20_000,
+  eventsPerSecond: 1_000,
+  octetsAtOnce: 32 * 1024 * 1024,
+  octetsPerSecond: 512 * 1024,
+}
 
-/** So much more than its second's share a watcher may be told at once. */
-const BURST_SECONDS = 2
-/** Trouble may use up as much again. */
+/** Trouble may go beyond the pace by so many seconds. */
 const TROUBLE_SECONDS = 2
 /** Sessions left out that are remembered; past it, trouble in the oldest of them is not told. */
 const REMEMBERED_SESSIONS = 10_000
@@ -41,8 +47,8 @@ export class Pace {
 
   constructor(limits: PaceLimits) {
     this.#limits = limits
-    this.#events = limits.events * BURST_SECONDS
-    this.#octets = limits.octets * BURST_SECONDS
+    this.#events = limits.eventsAtOnce
+    this.#octets = limits.octetsAtOnce
   }
 
   /** Whether messages that begin now are told. */
@@ -83,7 +89,7 @@ export class Pace {
     const opening = this.#leftOut.get(event.session)
     if (opening === undefined) return [event]
     if (type === 'session-closed') this.#leftOut.delete(event.session)
-    if (!TROUBLE.has(type) || this.#events < -this.#limits.events * TROUBLE_SECONDS) return []
+    if (!TROUBLE.has(type) || this.#events < -this.#limits.eventsPerSecond * TROUBLE_SECONDS) return []
     this.#leftOut.delete(event.session)
     return [opening, event]
   }
@@ -102,11 +108,11 @@ export class Pace {
     const seconds = Math.max(0, at - (this.#at ?? at)) / 1000
     this.#at = Math.max(at, this.#at ?? at)
     if (seconds === 0) return
-    const { events, octets } = this.#limits
-    this.#events = Math.min(events * BURST_SECONDS, this.#events + events * seconds)
-    this.#octets = Math.min(octets * BURST_SECONDS, this.#octets + octets * seconds)
+    const { eventsAtOnce, eventsPerSecond, octetsAtOnce, octetsPerSecond } = this.#limits
+    this.#events = Math.min(eventsAtOnce, this.#events + eventsPerSecond * seconds)
+    this.#octets = Math.min(octetsAtOnce, this.#octets + octetsPerSecond * seconds)
     // Not at the first event or octet that is left again, or detail would come and go with each session.
-    if (this.#events >= events / 2) this.#tellsDetail = true
-    if (this.#octets >= octets) this.#tellsMail = true
+    if (this.#events >= eventsPerSecond / 2) this.#tellsDetail = true
+    if (this.#octets >= octetsPerSecond) this.#tellsMail = true
   }
 }

@@ -4,8 +4,10 @@ import { Feed } from '../../src/trace/feed.js'
 import { Pace } from '../../src/trace/pace.js'
 import { ONE_OF_EACH } from './events.js'
 
-const LIMITS = { events: 10, octets: 1_000 }
-const BURST = 2 * LIMITS.events
+const BURST = 20
+const LIMITS = { eventsAtOnce: BURST, eventsPerSecond: 10, octetsAtOnce: 2_000, octetsPerSecond: 1_000 }
+/** Nothing is told but trouble. */
+const NOTHING = { eventsAtOnce: 0, eventsPerSecond: 0, octetsAtOnce: 0, octetsPerSecond: 0 }
 
 function event(type: TraceContent['type'], session: string, at: number): TraceEvent {
   return { at, session, content: ONE_OF_EACH[type] }
@@ -91,7 +93,10 @@ describe("a watcher's pace", () => {
 describe('a feed with a paced watcher', () => {
   it('asks sessions for no mail while the pace is exceeded, and counts what is not told', () => {
     const feed = new Feed()
-    const subscription = feed.subscribe(() => {}, { messageOctets: 100, pace: { events: 1, octets: 10 } })
+    const subscription = feed.subscribe(() => {}, {
+      messageOctets: 100,
+      pace: { eventsAtOnce: 2, eventsPerSecond: 1, octetsAtOnce: 20, octetsPerSecond: 10 },
+    })
     expect(feed.attention.messageOctets).toBe(100)
     const content = {
       type: 'content',
@@ -116,7 +121,7 @@ describe('a feed with a paced watcher', () => {
       () => {
         woken += 1
       },
-      { pace: { events: 0, octets: 0 } },
+      { pace: NOTHING },
     )
     feed.publish(event('session-opened', 'a', 0))
     expect(woken).toBe(1)
@@ -126,7 +131,7 @@ describe('a feed with a paced watcher', () => {
   it('leaves other watchers everything', () => {
     const feed = new Feed()
     const recorder = feed.subscribe(() => {})
-    feed.subscribe(() => {}, { pace: { events: 0, octets: 0 } })
+    feed.subscribe(() => {}, { pace: NOTHING })
     for (let count = 0; count < 100; count += 1) feed.publish(event('session-opened', `${count}`, 0))
     expect(recorder.take().events).toHaveLength(100)
   })
