@@ -20,9 +20,9 @@ export interface PaceLimits {
  * 20,000 events a second would cost a fifth of what the sessions cost themselves, and mail is dearer still.
  */
 export const WATCHING_PACE: PaceLimits = {
-  eventsAtOnce: 20_000,
+  eventsAtOnce: 4_000,
   eventsPerSecond: 1_000,
-  octetsAtOnce: 32 * 1024 * 1024,
+  octetsAtOnce: 8 * 1024 * 1024,
   octetsPerSecond: 512 * 1024,
 }
 
