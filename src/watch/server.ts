@@ -18,7 +18,7 @@ import {
   MAXIMUM_LINE_OCTETS,
   octetsOfMessage,
 } from './coding.js'
-import type { LogRing } from './log-ring.js'
+import { LOG_RING_LINES, type LogRing, type LogRingPart } from './log-ring.js'
 import { Outlet, type State } from './outlet.js'
 import {
   type Breakpoint,
@@ -32,6 +32,8 @@ import {
 
 /** Watchers at one time; each costs memory and a share of the telling. */
 export const MAXIMUM_WATCHERS = 16
+/** Lines of the log that are told in the long run; a screen of them at once is. Three a session, they cost as much as events. */
+const LINES_PER_SECOND = 200
 /** At most so often a watcher is told. */
 const TELL_MS = 50
 /** After telling took so long, so many times as long nothing is told. */
@@ -92,6 +94,9 @@ export class WatchServer {
   #tellTimer: NodeJS.Timeout | null = null
   #tellAfter = 0
   #logPosition = 0
+  /** Lines of the log that may be told now, and when that was reckoned. */
+  #linesLeft = LOG_RING_LINES
+  #linesAt = 0
 
   constructor(host: WatchHost) {
     this.#host = host
@@ -307,8 +312,7 @@ export class WatchServer {
     const { events, dropped } = this.#subscription.take()
     const watching = [...this.#watchers].filter(({ isWatching }) => isWatching)
     if (events.length > 0 || dropped > 0) this.#tellEvents(watching, events, dropped)
-    const log = this.#host.log.since(this.#logPosition)
-    this.#logPosition = this.#host.log.position
+    const log = this.#newLines(begun)
     if (log.lines.length > 0 || log.dropped > 0) {
       const octets = octetsOfMessage({ type: 'log', ...log })
       for (const { outlet, wishes } of watching) {
@@ -317,6 +321,19 @@ export class WatchServer {
     }
     const ended = performance.now()
     this.#tellAfter = ended + (ended - begun) * REST_FACTOR
+  }
+
+  /** Lines of the log since the last telling: the newest where there are more than a person can follow. */
+  #newLines(now: number): LogRingPart {
+    const { lines, dropped } = this.#host.log.since(this.#logPosition)
+    this.#logPosition = this.#host.log.position
+    const seconds = Math.max(0, now - this.#linesAt) / 1_000
+    this.#linesAt = now
+    this.#linesLeft = Math.min(LOG_RING_LINES, this.#linesLeft + seconds * LINES_PER_SECOND)
+    const most = Math.floor(this.#linesLeft)
+    const told = lines.length <= most ? lines : lines.slice(lines.length - most)
+    this.#linesLeft -= told.length
+    return { lines: told, dropped: dropped + lines.length - told.length }
   }
 
   #tellEvents(watching: readonly Watcher[], events: readonly TraceEvent[], dropped: number): void {
