@@ -140,6 +140,28 @@ describe('the control socket', () => {
     expect([host.feed.isWatched, host.samplers()]).toEqual([false, 0])
   })
 
+  it('tells no more lines of the log than a person can follow, the newest, and counts the others', async () => {
+    const { host } = await serve()
+    const listening = await attached(0, true)
+    const told = (): { readonly lines: readonly string[]; readonly dropped: number } => ({
+      lines: listening.messages.flatMap((message) => (message.type === 'log' ? message.lines : [])),
+      dropped: listening.messages.reduce(
+        (sum, message) => sum + (message.type === 'log' ? message.dropped : 0),
+        0,
+      ),
+    })
+    // In pieces that the ring keeps whole, so that only the pace can leave some out.
+    for (let piece = 0; piece < 10; piece += 1) {
+      for (let line = 0; line < 400; line += 1)
+        host.log.write(`{"event":"line","number":${piece * 400 + line}}\n`)
+      const written = (piece + 1) * 400
+      await until('all to be told or counted', () => told().lines.length + told().dropped === written)
+    }
+    expect(told().lines.length).toBeGreaterThanOrEqual(500)
+    expect(told().dropped).toBeGreaterThan(0)
+    expect(told().lines.at(-1)).toContain('"number":3999')
+  })
+
   it('tells the log to those who ask for it, from its recent lines on', async () => {
     const { host } = await serve()
     host.log.write('{"event":"listening","text":"\\u001b[31m"}\n')
