@@ -1,0 +1,34 @@
+/**
+ * How judges are reached, as a rule file says it: plain values, checked and completed by defaults. Types only.
+ */
+
+/** One judge of a rule file. */
+export interface JudgeSettings {
+  readonly name: string
+  /** Milliseconds that one answer may take, waiting for a place included. */
+  readonly budgetMs: number
+  /** Questions at one time; others wait. */
+  readonly atOnce: number
+  /** Octets of the largest message that is asked about; of a larger one the judge "fails". */
+  readonly mostOctets: number
+  readonly how: JudgeHow
+}
+
+/** Host and port, or the path of a Unix socket. */
+export type JudgeAddress = { readonly host: string; readonly port: number } | { readonly path: string }
+
+/** What the judge is. */
+export type JudgeHow =
+  /** ClamAV's daemon, by INSTREAM. Verdict `clean` or `infected`; finding is the name of the signature. */
+  | { readonly type: 'clamd'; readonly address: JudgeAddress }
+  /** rspamd, by POST /checkv2. Verdict is the action (`no action` is `clean`); score; finding are the symbols. */
+  | { readonly type: 'rspamd'; readonly url: string; readonly password: string | null }
+  /** SpamAssassin's spamd, by SPAMC SYMBOLS. Verdict `clean` or `spam`; score; finding are the tests. */
+  | { readonly type: 'spamd'; readonly address: JudgeAddress; readonly user: string | null }
+  /** Any HTTP service: POST of the message, answer is JSON with verdict, score, finding. */
+  | { readonly type: 'http'; readonly url: string; readonly headers: Readonly<Record<string, string>> }
+  /**
+   * Any program: message on stdin. Exit status 0 is `clean`, 1 is `bad`, others fail; the first line of stdout is the
+   * finding.
+   */
+  | { readonly type: 'command'; readonly program: string; readonly arguments: readonly string[] }
