@@ -3,12 +3,18 @@
  */
 import type { X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
+import { LRUCache } from 'lru-cache'
 import type { CertificateFacts, TlsFacts } from '../trace/event.js'
 import { printable } from './names.js'
 
 /** Alternative names that are told; a certificate of a large provider has hundreds. */
 const NAMES_TOLD = 16
 const NAME_CHARACTERS = 253
+/** A proxy sees its own certificates and those of its servers, over and over. */
+const CERTIFICATES_REMEMBERED = 256
+
+/** By fingerprint: reading the rest of a certificate takes ten times as long, at each handshake that somebody watches. */
+const described = new LRUCache<string, CertificateFacts>({ max: CERTIFICATES_REMEMBERED })
 
 /**
  * Reads the facts of a connection whose handshake is done. Must not be called before 'secureConnect' (a server's
@@ -35,6 +41,15 @@ export function tlsFacts(socket: TLSSocket, whose: 'own' | 'peer' | null = null)
  * @returns null where its dates cannot be read
  */
 export function certificateFacts(certificate: X509Certificate): CertificateFacts | null {
+  const { fingerprint256 } = certificate
+  const known = described.get(fingerprint256)
+  if (known !== undefined) return known
+  const facts = describe(certificate)
+  if (facts !== null) described.set(fingerprint256, facts)
+  return facts
+}
+
+function describe(certificate: X509Certificate): CertificateFacts | null {
   const notBefore = isoDate(certificate.validFrom)
   const notAfter = isoDate(certificate.validTo)
   if (notBefore === null || notAfter === null) return null

@@ -97,6 +97,13 @@ describe('the facts of a TLS connection', () => {
 })
 
 describe('a certificate', () => {
+  test('that was described before is not read again, and another one is', () => {
+    const first = certificateFacts(new X509Certificate(leaf.cert))
+    expect(certificateFacts(new X509Certificate(leaf.cert))).toBe(first)
+    const other = authority.issue({ commonName: 'pop.example.org', names: ['pop.example.org', '127.0.0.1'] })
+    expect(certificateFacts(new X509Certificate(other.cert))).not.toBe(first)
+  })
+
   test('with hostile names is told in harmless text', () => {
     const hostile = authority.issue({ commonName: 'pop\x1b]0;gone\x07\u202e', names: ['pop.example.org'] })
     const facts = certificateFacts(new X509Certificate(hostile.cert))
