@@ -24,6 +24,9 @@ export interface JudgeFailure {
 /** Answers by name of the judge, of all that were asked. */
 export type JudgeAnswers = ReadonlyMap<string, JudgeAnswer | JudgeFailure>
 
+/** What is done with a message whose rule could not be asked or carried out. */
+export type OnFailure = 'deliver' | 'refuse' | 'hold'
+
 /** One rule that holds for a message, for log, dashboard and metrics. Texts are harmless. */
 export interface RuleHit {
   readonly rule: string
@@ -50,7 +53,12 @@ export interface MessageVerdict {
   /** In order. */
   readonly edits: readonly MessageEdit[]
   /** Where the message has to be copied before anything else is done; null for nowhere. */
-  readonly quarantine: { readonly rule: string; readonly reason: string } | null
+  readonly quarantine: {
+    readonly rule: string
+    readonly reason: string
+    /** What is done where it cannot be copied. `deliver`: the original goes on, unedited and visible. */
+    readonly onFailure: OnFailure
+  } | null
   /** DELE is acknowledged and not passed on. */
   readonly isKeptOnServer: boolean
   /** Webhooks to be told, once. */
@@ -73,7 +81,19 @@ export interface SeenMessage {
   readonly message: Buffer | null
   /** Answers of judges; null where none was asked yet. */
   readonly judged: JudgeAnswers | null
+  /**
+   * Why more cannot be seen than there is, in words for a person (`the message has more than 16 MiB`): rules that need
+   * more have failed, as if their judge had. Null where more can be had for the asking.
+   */
+  readonly unseen: string | null
 }
+
+/**
+ * What an examination is for. `listing`: how the message stands in STAT, LIST and UIDL; rules that hide nothing and
+ * change no size are not asked. `delivery`: it is about to be handed out, and all rules are asked. Edits and visibility
+ * are the same in both.
+ */
+export type Purpose = 'listing' | 'delivery'
 
 /** What rules say of a message so far. */
 export type Examination =
@@ -139,21 +159,29 @@ export interface SessionRules {
   readonly sightBeforeMessage: Sight
   /** Whether a rule is of commands. */
   readonly judgesCommands: boolean
+  /** Whether a rule that wants mail to wait or to be refused rather than to pass unseen is among those of messages. */
+  readonly refusesUnseen: boolean
   /** Asks the rules of messages. */
-  examine(seen: SeenMessage, session: SessionFields): Examination
+  examine(seen: SeenMessage, session: SessionFields, purpose: Purpose): Examination
   /** Asks the rules of commands. Null where none holds. */
   command(seen: SeenCommand, session: SessionFields): CommandVerdict | null
   /** The verdict of an earlier session on this message, null where it is not known. */
-  recall(
-    message: { readonly uniqueId: string; readonly size: number; readonly number: number },
-    session: SessionFields,
-  ): RememberedVerdict | null
+  recall(message: ListedMessage, session: SessionFields, purpose: Purpose): RememberedVerdict | null
   /** Keeps a verdict for the sessions to come. Without effect where it does not last. */
   remember(
-    message: { readonly uniqueId: string; readonly size: number; readonly number: number },
+    message: ListedMessage,
     session: SessionFields,
+    purpose: Purpose,
     remembered: RememberedVerdict,
   ): void
+}
+
+/** A message by what the server's listings say. */
+export interface ListedMessage {
+  readonly uniqueId: string
+  readonly size: number
+  /** Message-number at the server. */
+  readonly number: number
 }
 
 /** A verdict with what was counted: octets of the message as the client gets it. */
