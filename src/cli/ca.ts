@@ -4,13 +4,13 @@
  */
 import type { X509Certificate } from 'node:crypto'
 import { existsSync, readFileSync, statSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 import { type Command, Option } from 'commander'
 import type { Authority } from '../tls/authority.js'
 import { UsageError } from './failure.js'
+import { stateDirectory } from './state-directory.js'
 
 interface DirectoryOption {
   readonly dir?: string
@@ -44,16 +44,7 @@ interface LeafOptions extends DirectoryOption {
 export function defaultAuthorityDirectory(): string {
   const here = resolve('certs')
   if (existsSync(here) && statSync(here).isDirectory()) return here
-  const { STATE_DIRECTORY, XDG_STATE_HOME } = process.env
-  // systemd lists several folders with colons between; the first is ours.
-  const managed = STATE_DIRECTORY?.split(':')[0]
-  if (managed !== undefined && managed !== '') return resolve(managed)
-  // The XDG specification says that a relative path there counts as none.
-  const isUsable = XDG_STATE_HOME?.startsWith('/') === true
-  return join(
-    isUsable && XDG_STATE_HOME !== undefined ? XDG_STATE_HOME : join(homedir(), '.local', 'state'),
-    'postern',
-  )
+  return stateDirectory()
 }
 
 /** Adds `ca` and the commands below it. */

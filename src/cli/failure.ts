@@ -22,6 +22,7 @@ const EXIT_CODE_OF: ReadonlyMap<string, ExitCode> = new Map([
   ['WatchError', EXIT_CODES.failure],
   ['DashboardError', EXIT_CODES.usage],
   ['CertificateError', EXIT_CODES.certificate],
+  ['QuarantineError', EXIT_CODES.failure],
 ])
 
 /** Longest line of a message; a path or a quoted value may be long. */

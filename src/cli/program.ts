@@ -18,6 +18,7 @@ import {
   type RunOptions,
   type SharedOptions,
 } from './options.js'
+import { registerQuarantine } from './quarantine.js'
 import { registerRead } from './read.js'
 import { registerReplay } from './replay.js'
 import { guardStandardStreams } from './standard-streams.js'
@@ -77,6 +78,7 @@ export function createProgram(report: Report): Command {
   registerExport(program, report)
   registerReplay(program, report)
   registerDiff(program, report)
+  registerQuarantine(program, report)
   registerCa(program)
   return program
 }
