@@ -32,6 +32,7 @@ function behindDot(owner: string): readonly string[] {
     case 'list':
       return [...METHODS.keys()].filter((name) => LIST_METHODS.has(name))
     case 'table':
+    case 'numbers':
     case 'number':
     case 'yes or no':
       return []

@@ -16,6 +16,7 @@ const TYPES: Readonly<Record<FieldType, string>> = {
   number: 'double',
   'yes or no': 'bool',
   table: 'map<string, string>',
+  numbers: 'map<string, double>',
   list: 'list<Attachment>',
 }
 

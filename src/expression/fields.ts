@@ -48,6 +48,9 @@ export interface Fields {
   readonly side?: string
   /** Milliseconds from the command. */
   readonly after?: number
+  /** Name of the rule that an event tells of, and what it did, in the words of the rule file. */
+  readonly rule?: string
+  readonly action?: string
   // The message.
   readonly number?: number
   readonly unique_id?: string
@@ -59,7 +62,15 @@ export interface Fields {
   readonly date?: string
   /** All header fields by lower-case name, decoded, the first of each. */
   readonly header?: ReadonlyMap<string, string>
+  /** The same as they stand in the message, unfolded. */
+  readonly raw_header?: ReadonlyMap<string, string>
   readonly attachments?: readonly AttachmentFields[]
+  /** The text of all text parts that are no attachments, decoded, up to a bound. */
+  readonly body?: string
+  // What judges said of it, by name of the judge.
+  readonly verdict?: ReadonlyMap<string, string>
+  readonly score?: ReadonlyMap<string, number>
+  readonly finding?: ReadonlyMap<string, string>
 }
 
 export interface AttachmentFields {

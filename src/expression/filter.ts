@@ -25,6 +25,8 @@ export interface Filter {
   readonly isText: boolean
   /** The fields that it mentions; none for plain words. */
   readonly fields: ReadonlySet<keyof Fields>
+  /** Names of the judges that it asks by: the keys of `verdict`, `score` and `finding`. */
+  readonly judges: ReadonlySet<string>
   /**
    * Tells whether the filter holds. A field that is absent makes its comparison false.
    *
@@ -41,6 +43,20 @@ export interface Filter {
  * @throws FilterError for an expression that is too long, malformed, wrongly typed or not a yes or no
  */
 export function parseFilter(text: string): Filter {
+  return read(text, (trimmed) => (isMeantAsExpression(trimmed) ? null : plainWords(trimmed)))
+}
+
+/**
+ * Reads a filter that must be an expression, as in a rule: plain words are what a mistake looks like there.
+ *
+ * @throws FilterError for everything else
+ */
+export function parseCondition(text: string): Filter {
+  return read(text, () => null)
+}
+
+/** @param otherwise what the text is where it is no expression; null for a mistake */
+function read(text: string, otherwise: (trimmed: string) => Filter | null): Filter {
   const before = text.length - text.trimStart().length
   const trimmed = text.trim()
   if (trimmed.length > FILTER_CHARACTERS) {
@@ -51,18 +67,25 @@ export function parseFilter(text: string): Filter {
     return parseExpression(trimmed)
   } catch (error) {
     const problem = wordingOf(error, trimmed)
-    if (!isMeantAsExpression(trimmed)) return plainWords(trimmed)
+    const other = otherwise(trimmed)
+    if (other !== null) return other
     throw new FilterError(problem.message, before + problem.column, problem.length)
   }
 }
 
 function plainWords(text: string): Filter {
   const words = parsePlainWords(text)
-  return { text, isText: true, fields: new Set(), matches: (_fields, visible) => words.areIn(visible()) }
+  return {
+    text,
+    isText: true,
+    fields: new Set(),
+    judges: new Set(),
+    matches: (_fields, visible) => words.areIn(visible()),
+  }
 }
 
 function parseExpression(text: string): Filter {
-  const { fields, needed, replacements } = survey(ENVIRONMENT.parse(text).ast, RENAMED_FIELDS)
+  const { fields, needed, judges, replacements } = survey(ENVIRONMENT.parse(text).ast, RENAMED_FIELDS)
   const evaluate = ENVIRONMENT.parse(replaced(text, replacements))
   const { type, error } = evaluate.check()
   if (error !== undefined) throw error
@@ -79,6 +102,7 @@ function parseExpression(text: string): Filter {
     text,
     isText: false,
     fields,
+    judges,
     matches: (values) => {
       // Without these it is false; to find that out by evaluating costs an exception.
       for (const name of needed) if (!(name in values)) return false

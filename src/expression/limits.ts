@@ -32,3 +32,12 @@ export const SUBJECT_CHARACTERS = 16_384
 
 /** Compiled patterns that were not written out in a filter, kept for the next evaluation. */
 export const PATTERN_CACHE = 64
+
+/**
+ * Instructions times characters that replacing may cost in one text, about a second; what follows is left as it is.
+ * A search behind each match may look at the rest of its line, so that what a line costs grows with its square.
+ */
+export const REPLACE_WORK = 50_000_000
+
+/** Characters that replacing may add to one text, so that a letter replaced by a page makes no book of a page. */
+export const REPLACE_GROWTH = 1_048_576

@@ -2,14 +2,29 @@
  * Patterns that a person writes and a stranger's text is matched against: RE2 syntax, in time linear to the text.
  * Owns what a pattern may cost; JavaScript's own regular expressions, which backtrack, are not used for it.
  */
-import { RE2JS, RE2JSException } from 're2js'
-import { PATTERN_CACHE, PATTERN_CHARACTERS, PATTERN_INSTRUCTIONS, SUBJECT_CHARACTERS } from './limits.js'
+import { type Matcher, RE2JS, RE2JSException } from 're2js'
+import {
+  PATTERN_CACHE,
+  PATTERN_CHARACTERS,
+  PATTERN_INSTRUCTIONS,
+  REPLACE_GROWTH,
+  REPLACE_WORK,
+  SUBJECT_CHARACTERS,
+} from './limits.js'
 
 /** A pattern that is ready to be found. */
 export interface Pattern {
   readonly source: string
   /** Tells whether the pattern is found in the first 16,384 characters of a text. Never fails. */
   isIn(text: string): boolean
+  /**
+   * Replaces what the pattern finds in each line of a text; matches of nothing are left alone. Of a line the first
+   * 16,384 characters are looked at, of a text as much as costs no more than a second or grows by no more than a MiB.
+   *
+   * @param replacement what stands in its place: `$1` is the first group, `$0` all of it, `$$` a dollar
+   * Never fails.
+   */
+  replaceIn(text: string, replacement: string): string
 }
 
 /** Why a text is no pattern, in one line. */
@@ -40,6 +55,58 @@ export function compilePattern(source: string): Pattern {
     source,
     isIn: (text) =>
       compiled.test(text.length > SUBJECT_CHARACTERS ? text.slice(0, SUBJECT_CHARACTERS) : text),
+    replaceIn: (text, replacement) => new Replacing(compiled, replacement).replaceIn(text),
+  }
+}
+
+/** One text while its lines are replaced, and what that may still cost. */
+class Replacing {
+  readonly #pattern: RE2JS
+  readonly #replacement: string
+  #work = REPLACE_WORK
+  #growth = REPLACE_GROWTH
+
+  constructor(pattern: RE2JS, replacement: string) {
+    this.#pattern = pattern
+    this.#replacement = replacement
+  }
+
+  replaceIn(text: string): string {
+    // Line ends stand at odd places.
+    const pieces = text.split(/(\r\n|\n|\r)/)
+    return pieces.map((piece, index) => (index % 2 === 0 ? this.#replaceInLine(piece) : piece)).join('')
+  }
+
+  #replaceInLine(line: string): string {
+    const subject = line.slice(0, SUBJECT_CHARACTERS)
+    const matcher = this.#pattern.matcher(subject)
+    let replaced = ''
+    let end = 0
+    while (this.#pay(subject.length - end + 1) && matcher.find()) {
+      const found = matcher.group() ?? ''
+      if (found === '') continue
+      const other = this.#expanded(matcher)
+      this.#growth -= other.length - found.length
+      if (this.#growth < 0) break
+      replaced += subject.slice(end, matcher.start()) + other
+      end = matcher.end()
+    }
+    return replaced + line.slice(end)
+  }
+
+  #pay(characters: number): boolean {
+    if (this.#work <= 0 || this.#growth < 0) return false
+    this.#work -= characters * this.#pattern.programSize()
+    return true
+  }
+
+  #expanded(matcher: Matcher): string {
+    const groups = matcher.groupCount()
+    return this.#replacement.replace(/\$([$0-9])/g, (written, sign: string) => {
+      if (sign === '$') return '$'
+      const group = Number(sign)
+      return group > groups ? written : (matcher.group(group) ?? '')
+    })
   }
 }
 

@@ -8,7 +8,7 @@ import type { Fields } from './fields.js'
 import { FilterError } from './filter-error.js'
 import { MACRO_DEPTH, NODE_DEPTH } from './limits.js'
 import { nearest } from './suggestion.js'
-import { CONSTANTS, FIELD_NAMES, FUNCTIONS, isField, MACROS, METHODS } from './vocabulary.js'
+import { CONSTANTS, FIELD_NAMES, FUNCTIONS, isField, JUDGE_FIELDS, MACROS, METHODS } from './vocabulary.js'
 
 /** Text that stands for other text of the same length. */
 export interface Replacement {
@@ -21,12 +21,16 @@ export interface Survey {
   readonly fields: ReadonlySet<keyof Fields>
   /** Fields without which the expression is false, whatever the others are. */
   readonly needed: ReadonlySet<keyof Fields>
+  /** Names of judges, as keys of `verdict`, `score` and `finding`. */
+  readonly judges: ReadonlySet<string>
   /** Names that the library uses for itself, and header names in upper case. */
   readonly replacements: readonly Replacement[]
 }
 
 type Names = ReadonlySet<keyof Fields>
 const NONE: Names = new Set()
+const OF_JUDGES: ReadonlySet<string> = new Set(JUDGE_FIELDS)
+const OF_HEADERS: ReadonlySet<string> = new Set(['header', 'raw_header'] satisfies (keyof Fields)[])
 
 /**
  * @param renamed fields that the library knows by another name of the same length
@@ -35,7 +39,8 @@ const NONE: Names = new Set()
 export function survey(root: ASTNode, renamed: ReadonlyMap<string, string>): Survey {
   const surveyor = new Surveyor(renamed)
   surveyor.visit(root, { names: new Set(), depth: 0, macros: 0, loops: 0 })
-  return { fields: surveyor.fields, needed: neededBy(root), replacements: surveyor.replacements }
+  const { fields, judges, replacements } = surveyor
+  return { fields, needed: neededBy(root), judges, replacements }
 }
 
 /** What surrounds a node. */
@@ -50,7 +55,10 @@ interface Surroundings {
 
 class Surveyor {
   readonly fields = new Set<keyof Fields>()
+  readonly judges = new Set<string>()
   readonly replacements: Replacement[] = []
+  /** Tables of judges that stand before a name. */
+  readonly #asked = new Set<ASTNode>()
   readonly #renamed: ReadonlyMap<string, string>
 
   constructor(renamed: ReadonlyMap<string, string>) {
@@ -72,11 +80,16 @@ class Surveyor {
         return
       case 'map':
         throw errorAt(node, '`{...}` is not possible in a filter')
+      case '.':
+        this.#takeJudge(node.args[0], node.args[1], around)
+        break
       case '[]':
         this.#lowerHeaderName(node.args[0], node.args[1])
+        this.#takeJudge(node.args[0], textIn(node.args[1]), around)
         break
       case 'in':
         this.#lowerHeaderName(node.args[1], node.args[0])
+        this.#takeJudge(node.args[1], textIn(node.args[0]), around)
         break
       default:
     }
@@ -87,6 +100,12 @@ class Surveyor {
     const name = node.args
     if (around.names.has(name) || CONSTANTS.has(name)) return
     if (!isField(name)) throw unknownWord(node, 'field', name, [...FIELD_NAMES, ...CONSTANTS.keys()])
+    if (OF_JUDGES.has(name) && !this.#asked.has(node)) {
+      throw errorAt(
+        node,
+        `\`${name}\` takes the name of a judge written out, as in \`${name}.clamd\` or \`${name}["clamd"]\``,
+      )
+    }
     this.fields.add(name)
     const other = this.#renamed.get(name)
     if (other !== undefined) this.replacements.push({ start: node.start, text: other })
@@ -118,15 +137,27 @@ class Surveyor {
     for (const argument of rest) this.visit(argument, { ...around, names, macros, loops })
   }
 
+  /** @param name null where it is not written out: then the table is refused when it is visited */
+  #takeJudge(table: ASTNode, name: string | null, around: Surroundings): void {
+    if (table.op !== 'id' || !OF_JUDGES.has(table.args) || around.names.has(table.args)) return
+    if (name === null) return
+    this.judges.add(name)
+    this.#asked.add(table)
+  }
+
   /** Names of header fields are kept in lower case and may be written in any. */
   #lowerHeaderName(table: ASTNode, name: ASTNode): void {
-    if (table.op !== 'id' || table.args !== 'header') return
+    if (table.op !== 'id' || !OF_HEADERS.has(table.args)) return
     if (name.op !== 'value' || typeof name.args !== 'string') return
     const written = name.input.slice(name.start, name.end)
     // An escape sequence such as \N has a meaning that lower case would change.
     if (written.includes('\\') || /^[rRbB]/.test(written)) return
     this.replacements.push({ start: name.start, text: written.toLowerCase() })
   }
+}
+
+function textIn(node: ASTNode): string | null {
+  return node.op === 'value' && typeof node.args === 'string' ? node.args : null
 }
 
 function childrenOf(node: ASTNode): readonly ASTNode[] {

@@ -4,8 +4,8 @@
  */
 import type { Fields } from './fields.js'
 
-/** What a field holds. */
-export type FieldType = 'text' | 'number' | 'yes or no' | 'table' | 'list'
+/** What a field holds. `numbers` is a table of them. */
+export type FieldType = 'text' | 'number' | 'yes or no' | 'table' | 'numbers' | 'list'
 
 /** A field for people: its type, what it is of, and its meaning in one line. */
 export interface FieldFacts {
@@ -53,6 +53,8 @@ export const FIELD_FACTS: Readonly<Record<keyof Fields, FieldFacts>> = {
   anomaly: { type: 'text', of: 'event', meaning: 'name of the anomaly' },
   side: { type: 'text', of: 'event', meaning: 'client or server' },
   after: { type: 'number', of: 'event', meaning: 'milliseconds from the command' },
+  rule: { type: 'text', of: 'event', meaning: 'name of the rule that it tells of' },
+  action: { type: 'text', of: 'event', meaning: 'what the rule did, in the words of the rule file' },
   number: { type: 'number', of: 'message', meaning: 'message-number' },
   unique_id: { type: 'text', of: 'message', meaning: 'unique-id' },
   size: { type: 'number', of: 'message', meaning: "octets of the message, or of a reply's content" },
@@ -61,7 +63,12 @@ export const FIELD_FACTS: Readonly<Record<keyof Fields, FieldFacts>> = {
   to: { type: 'text', of: 'message', meaning: 'To, decoded' },
   date: { type: 'text', of: 'message', meaning: 'Date, as written' },
   header: { type: 'table', of: 'message', meaning: 'the first field of each name: header["x-spam"]' },
+  raw_header: { type: 'table', of: 'message', meaning: 'the same as written: raw_header["subject"]' },
   attachments: { type: 'list', of: 'message', meaning: 'each with name, type and size' },
+  body: { type: 'text', of: 'message', meaning: 'text of its text parts, decoded, the first 256 KiB' },
+  verdict: { type: 'table', of: 'message', meaning: 'what a judge says: verdict.clamd == "infected"' },
+  score: { type: 'numbers', of: 'message', meaning: 'the score that a judge gives: score.rspamd > 5' },
+  finding: { type: 'table', of: 'message', meaning: 'what a judge found, such as the name of a virus' },
 }
 
 /** What stands behind the name of a number, a text, a table or a list. */
@@ -115,8 +122,13 @@ export const MAIL_FIELDS = [
   'to',
   'date',
   'header',
+  'raw_header',
   'attachments',
+  'body',
 ] as const satisfies readonly (keyof Fields)[]
+
+/** Tables by name of a judge, which is always written out: who asks must know before whom to ask. */
+export const JUDGE_FIELDS = ['verdict', 'score', 'finding'] as const satisfies readonly (keyof Fields)[]
 
 /** Names of all fields. */
 export const FIELD_NAMES: readonly (keyof Fields)[] = Object.keys(FIELD_FACTS).filter(isField)

@@ -2,7 +2,8 @@
  * What is told of one message: the headers that people look for, its parts and attachments. The one call that
  * fields, lists and the message screen are made of. Nothing is looked for before it is asked for.
  */
-import { fieldNamed, type HeaderSection, readHeader } from './header.js'
+import { decodeText, safeText } from '../trace/safe-text.js'
+import { fieldNamed, type HeaderField, type HeaderSection, readHeader } from './header.js'
 import { MAIL_LIMITS, type MailLimits } from './limits.js'
 import { type MimeOutline, type MimePart, mimeOutline } from './outline.js'
 import { decodedOctets, textOfPart } from './part.js'
@@ -31,11 +32,15 @@ export interface MessageFacts {
   readonly header: HeaderSection
   /** Decoded values by lower-case name, the first of each. */
   readonly headers: ReadonlyMap<string, string>
+  /** Values as they stand in the message, unfolded, by lower-case name, the first of each. */
+  readonly rawHeaders: ReadonlyMap<string, string>
   readonly attachments: readonly Attachment[]
   readonly outline: MimeOutline
   readonly octets: number
   /** The text that a person would read first, bounded, lines joined by LF; empty where there is none. */
   readonly text: string
+  /** The text of all text parts that are no attachments, bounded, parts and lines joined by LF. */
+  readonly body: string
 }
 
 /**
@@ -56,6 +61,8 @@ class Description implements MessageFacts {
   #outline: MimeOutline | null = null
   #attachments: readonly Attachment[] | null = null
   #text: string | null = null
+  #body: string | null = null
+  #rawHeaders: ReadonlyMap<string, string> | null = null
 
   constructor(octets: Buffer, limits: MailLimits) {
     this.#octets = octets
@@ -92,8 +99,13 @@ class Description implements MessageFacts {
   }
 
   get headers(): ReadonlyMap<string, string> {
-    this.#headers ??= firstOfEach(this.header)
+    this.#headers ??= firstOfEach(this.header, ({ value }) => value)
     return this.#headers
+  }
+
+  get rawHeaders(): ReadonlyMap<string, string> {
+    this.#rawHeaders ??= firstOfEach(this.header, (field) => unfolded(field, this.#limits))
+    return this.#rawHeaders
   }
 
   get outline(): MimeOutline {
@@ -113,8 +125,26 @@ class Description implements MessageFacts {
     return this.#text
   }
 
+  get body(): string {
+    this.#body ??= this.#allText()
+    return this.#body
+  }
+
   #valueOf(name: string): string | null {
     return fieldNamed(this.header, name)?.value ?? null
+  }
+
+  #allText(): string {
+    const texts: string[] = []
+    let room = this.#limits.textOctets
+    for (const part of this.outline.parts) {
+      if (room <= 0) break
+      if (!part.type.startsWith('text/') || isAttachment(part)) continue
+      const text = textOfPart(this.#octets, part, { ...this.#limits, textOctets: room })
+      texts.push(text)
+      room -= text.length
+    }
+    return texts.join('\n')
   }
 
   #firstText(): string {
@@ -133,16 +163,26 @@ class Description implements MessageFacts {
   }
 }
 
-function firstOfEach(header: HeaderSection): ReadonlyMap<string, string> {
+function firstOfEach(
+  header: HeaderSection,
+  textOf: (field: HeaderField) => string,
+): ReadonlyMap<string, string> {
   const headers = new Map<string, string>()
-  for (const { name, value } of header.fields) {
-    const key = name.toLowerCase()
-    if (!headers.has(key)) headers.set(key, value)
+  for (const field of header.fields) {
+    const key = field.name.toLowerCase()
+    if (!headers.has(key)) headers.set(key, textOf(field))
   }
   return headers
 }
 
-function isAttachment(part: MimePart): boolean {
+/** One line, its blanks as they are but for tabs. RFC 5322 §2.2.3. */
+function unfolded({ body }: HeaderField, limits: MailLimits): string {
+  const text = decodeText(body.subarray(0, limits.fieldOctets))
+  return safeText(text.replace(/\r?\n/g, '').replaceAll('\t', ' ').trim(), limits.fieldOctets)
+}
+
+/** Tells whether a part is an {@link Attachment}. RFC 2183 §2. */
+export function isAttachment(part: MimePart): boolean {
   if (part.type.startsWith('multipart/')) return false
   return part.name !== null || part.disposition === 'attachment'
 }

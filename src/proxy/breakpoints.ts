@@ -128,7 +128,7 @@ export class Breakpoints implements Interceptor {
     const readsMail = asked.some(({ compiled }) => mentionsMail(compiled))
     const fields: Fields = {
       ...itemFields(session, item, this.#sessions.get(session) ?? null),
-      ...(item.message !== null && readsMail ? mailFields(facts()) : {}),
+      ...(item.message !== null && readsMail ? mailFields(facts(), asked) : {}),
     }
     for (const entry of asked) {
       if (!entry.compiled.matches(fields, () => visibleText(item, facts))) continue
@@ -213,7 +213,10 @@ function messageNumber(argument: string): Fields {
   return number === undefined ? {} : { number: Number.parseInt(number, 10) }
 }
 
-function mailFields({ subject, from, to, date, headers, attachments }: MessageFacts): Fields {
+/** What costs most is read only where a breakpoint names it. */
+function mailFields(facts: MessageFacts, asked: readonly Entry[]): Fields {
+  const { subject, from, to, date, headers, attachments } = facts
+  const isNamed = (name: keyof Fields) => asked.some(({ compiled }) => compiled.fields.has(name))
   return {
     ...(subject === null ? {} : { subject }),
     ...(from === null ? {} : { from }),
@@ -221,6 +224,8 @@ function mailFields({ subject, from, to, date, headers, attachments }: MessageFa
     ...(date === null ? {} : { date }),
     header: headers,
     attachments,
+    ...(isNamed('raw_header') ? { raw_header: facts.rawHeaders } : {}),
+    ...(isNamed('body') ? { body: facts.body } : {}),
   }
 }
 

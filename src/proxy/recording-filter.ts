@@ -3,6 +3,7 @@
  * kept back, within a budget, until the filter holds for one of them. Owns that decision; writes nothing.
  */
 import type { Filter } from '../expression/filter.js'
+import { MAIL_FIELDS } from '../expression/vocabulary.js'
 import { fieldsOfEvent, visibleTextOfEvent } from '../sessions/fields.js'
 import { SessionStore } from '../sessions/store.js'
 import type { TraceEvent } from '../trace/event.js'
@@ -19,11 +20,9 @@ export interface Chosen {
 /** Octets of each message that a filter about mail looks at: the header section, and more than most of the rest. */
 export const FILTERED_MESSAGE_OCTETS = 262_144
 
-const FIELDS_OF_MAIL = ['subject', 'from', 'to', 'date', 'header', 'attachments'] as const
-
 /** Whether a filter has to look into messages. */
 export function mentionsMail({ fields }: Filter): boolean {
-  return FIELDS_OF_MAIL.some((name) => fields.has(name))
+  return MAIL_FIELDS.some((name) => fields.has(name))
 }
 
 /** Octets of each message that a filter has to see. */

@@ -5,7 +5,7 @@
 
 import type { Fields } from '../expression/fields.js'
 import type { Filter } from '../expression/filter.js'
-import { MAIL_FIELDS } from '../expression/vocabulary.js'
+import { JUDGE_FIELDS, MAIL_FIELDS } from '../expression/vocabulary.js'
 import type { TraceContent, TraceEvent } from '../trace/event.js'
 import { factsOf, summaryOf } from './message-facts.js'
 import { type MessageRecord, messagesOf } from './messages.js'
@@ -38,10 +38,13 @@ const OF_EVENT: ReadonlySet<FieldName> = new Set([
   'anomaly',
   'side',
   'after',
+  'rule',
+  'action',
   'number',
   'unique_id',
   'size',
   ...MAIL_FIELDS,
+  ...JUDGE_FIELDS,
 ] as const)
 const OF_MAIL: ReadonlySet<FieldName> = new Set(MAIL_FIELDS)
 
@@ -289,9 +292,12 @@ function putMail(fields: Writable, record: SessionRecord, end: Of<'content-end'>
   if (summary.to !== null) fields.to = summary.to
   if (summary.date !== null) fields.date = summary.date
   fields.attachments = summary.attachments
-  if (wanted !== null && !wanted.has('header')) return
-  const headers = factsOf(message)?.headers
-  if (headers !== undefined) fields.header = headers
+  // What costs most is read only where it is named, or where nothing is.
+  const facts = factsOf(message)
+  if (facts === null) return
+  if (wanted?.has('header') !== false) fields.header = facts.headers
+  if (wanted?.has('raw_header') !== false) fields.raw_header = facts.rawHeaders
+  if (wanted?.has('body') !== false) fields.body = facts.body
 }
 
 function visibleTextOfMessage(record: SessionRecord, end: Of<'content-end'>): string {

@@ -7,6 +7,7 @@ const EXAMPLES = {
   number: (name: string) => `${name} > 1`,
   'yes or no': (name: string) => `${name} == true`,
   table: (name: string) => `${name}["x"] == "y"`,
+  numbers: (name: string) => `${name}["x"] > 1`,
   list: (name: string) => `${name}.exists(a, a.name == "x" && a.type == "y" && a.size > 1)`,
 }
 

@@ -235,6 +235,8 @@ function fieldsOfMessage(listed: ListedMessage, { fields }: Filter): Fields {
     ...(to === null ? {} : { to }),
     ...(date === null ? {} : { date }),
     ...(fields.has('header') ? { header: facts.headers } : {}),
+    ...(fields.has('raw_header') ? { raw_header: facts.rawHeaders } : {}),
+    ...(fields.has('body') ? { body: facts.body } : {}),
     ...(fields.has('attachments') ? { attachments: facts.attachments } : {}),
   }
 }
