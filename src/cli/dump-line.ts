@@ -56,6 +56,18 @@ function dumpContent(content: TraceContent): string {
       return `** ${content.kind} ${content.verdict} after ${milliseconds(content.afterMs)}`
     case 'not-held':
       return `** ${content.kind} not held: ${content.reason}, ${content.octets} octets`
+    case 'rule-hit': {
+      const { rule, message, mode, actions, reason } = content
+      const subject = message === null ? '' : ` message ${message}`
+      const what = mode === 'failed' ? `failed: ${reason}` : actions.join(', ')
+      return `** rule "${rule}"${mode === 'shadow' ? ' (shadow)' : ''}${subject}: ${what}`
+    }
+    case 'maildrop-seen': {
+      const { messages, remembered, headers, whole, hidden } = content
+      return `** rules saw the maildrop: ${messages} messages, ${remembered} known from before, ${headers} headers and ${whole} whole messages fetched, ${hidden} hidden`
+    }
+    case 'rules-blind':
+      return `** rules cannot be asked: ${content.text}`
     case 'anomaly':
       return `** anomaly of the ${content.side}: ${content.anomaly}${content.octets === null ? '' : ` (${content.octets} octets)`}`
     case 'failure':

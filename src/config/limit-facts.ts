@@ -68,7 +68,21 @@ const ENTRIES: Readonly<Record<keyof Limits, Entry>> = {
     'octets',
     1_024,
     64 * MIB,
-    'Largest message that a breakpoint can hold.',
+    'Largest message that a breakpoint can hold, and that rules can look at or change as a whole.',
+  ],
+  headerOctets: [
+    'header',
+    'octets',
+    4_096,
+    4 * MIB,
+    'Largest header section that rules look at or change.',
+  ],
+  listingOctets: [
+    'listing',
+    'octets',
+    65_536,
+    256 * MIB,
+    'Largest scan listing or unique-id listing that rules read.',
   ],
   pendingCommands: [
     'pending-commands',

@@ -15,6 +15,10 @@ export interface Limits {
   readonly capabilityOctets: number
   /** Largest message that is gathered while a breakpoint may hold it; a larger one goes on as it comes. */
   readonly heldMessageOctets: number
+  /** Largest header section that rules look at or change. */
+  readonly headerOctets: number
+  /** Largest scan listing or unique-id listing that rules read. */
+  readonly listingOctets: number
   /** Commands of one client that wait for replies; past it the client is read no further. */
   readonly pendingCommands: number
   /** Commands at the server without a reply, where the server announced PIPELINING. */
@@ -61,6 +65,10 @@ export const DEFAULT_LIMITS: Limits = {
   capabilityOctets: 65_536,
   // Most providers take no mail over 25 MB, and nearly none of that size is what somebody looks into.
   heldMessageOctets: 16_777_216,
+  // CVE-2024-23184: headers of tens of mebibytes kept Dovecot busy for minutes. Real ones stay below 64 KiB.
+  headerOctets: 262_144,
+  // 200,000 messages with unique-ids of 70 characters.
+  listingOctets: 16_777_216,
   // Clients pipeline a whole maildrop of RETR or DELE (mpop does); past this backpressure, not an error.
   pendingCommands: 1_000,
   // Keeps what is in flight far below a TCP window (RFC 2449 §6.6).

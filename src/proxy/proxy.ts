@@ -332,6 +332,7 @@ class RunningProxy implements Proxy {
         showsUserNames: route.showsUserNames,
         attention: feed.attention,
         interceptor: breakpoints ?? NO_INTERCEPTOR,
+        rules: null,
         keepsClientAlive: true,
       },
       serverHost: url.host,

@@ -54,6 +54,14 @@ export function logTraceEvent(log: Logger, facts: SessionFacts, { session, conte
       else log.debug(fields)
       return
     }
+    case 'rule-hit':
+    case 'rules-blind': {
+      // What a rule does to mail is what its owner looks for in the log.
+      const { type, ...fields } = content
+      const isTrouble = content.type === 'rules-blind' || content.mode === 'failed'
+      log[isTrouble ? 'warn' : 'info']({ event: type, session, ...fields })
+      return
+    }
     case 'held':
     case 'released':
     case 'not-held': {

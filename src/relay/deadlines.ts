@@ -45,6 +45,11 @@ export class Deadlines {
     return this.#waitBegan
   }
 
+  /** When octets last came, or what was held went on. */
+  get lastActivity(): number {
+    return this.#lastActivity
+  }
+
   opened(now: number): void {
     this.#openedAt = now
     this.#lastActivity = now

@@ -10,6 +10,7 @@ import {
   capabilityAnomalies,
   decodeCapabilities,
 } from '../pop3/capabilities.js'
+import type { Command } from '../pop3/command.js'
 import { removeByteStuffing } from '../pop3/encoder.js'
 import type { Limits } from '../pop3/limits.js'
 import type { ServerEvent, StatusLine } from '../pop3/reply-decoder.js'
@@ -21,6 +22,7 @@ import {
   type Exchange,
   fetchesMail,
   fetchesWholeMessage,
+  isWholeMessage,
   type LocalAnswer,
 } from './exchange.js'
 import { GatheredReply, type NotKept } from './gathered-reply.js'
@@ -29,9 +31,12 @@ import type { HoldingRoom } from './holding-room.js'
 import { capabilitiesInPlaceOfServer } from './local-answer.js'
 import type { Narrator, ShownStatus } from './narrator.js'
 import type { Output } from './output.js'
-import { contentPieces, type PersonReply, TERMINATION_LINE } from './person-reply.js'
+import type { OwnReply, OwnStep } from './own-command.js'
+import { contentPieces, type PersonReply, TERMINATION_LINE, withSize } from './person-reply.js'
 import type { Pipeline } from './pipeline.js'
+import { contentOctets, headerSectionOf, type Rewrite, stuffed, topOf, writtenMessage } from './rewrite.js'
 import { serverFailure } from './server-leg.js'
+import { SignsOfLife } from './signs-of-life.js'
 import { ContentTeller } from './told-content.js'
 
 /**
@@ -57,9 +62,18 @@ export interface DeliveryParts {
   /** What observers ask to be told of content. */
   readonly attention: Attention
   readonly keepsClientAlive: boolean
+  /** Takes the reply to a command of postern's own. */
+  readonly ownReplied: (step: OwnStep, reply: OwnReply) => void
+  /** Hears of the status line of every other command, as the server gave it to what it was sent. */
+  readonly replied: (command: Command, status: StatusLine) => void
 }
 
 const LF = 0x0a
+const NOTHING: Buffer = Buffer.alloc(0)
+const TOO_LATE_TO_REFUSE = rulesFailure(
+  'server refused what the client has been told +OK for, to keep it alive',
+)
+const UNEDITABLE = rulesFailure('a message that a rule changes does not fit what may be held')
 /** What postern's own list begins with, as told; see capabilitiesInPlaceOfServer. */
 const LIST_FOLLOWS = { indicator: '+OK', responseCode: null, text: 'capability list follows' } as const
 
@@ -75,6 +89,8 @@ export class Delivery {
   readonly #narrator: Narrator
   readonly #contentTeller: ContentTeller
   readonly #keepsClientAlive: boolean
+  readonly #ownReplied: DeliveryParts['ownReplied']
+  readonly #replied: DeliveryParts['replied']
   #messages = 0
   #errors = 0
 
@@ -88,6 +104,8 @@ export class Delivery {
     this.#output = parts.output
     this.#narrator = parts.narrator
     this.#keepsClientAlive = parts.keepsClientAlive
+    this.#ownReplied = parts.ownReplied
+    this.#replied = parts.replied
     this.#contentTeller = new ContentTeller(parts.attention, parts.narrator)
   }
 
@@ -105,6 +123,7 @@ export class Delivery {
   statusLine(exchange: Exchange, event: Extract<ServerEvent, { type: 'reply' }>): Delivered {
     const { status, wire, hasContent } = event
     exchange.isAnswered = true
+    if (exchange.step !== null) return this.#ownStatusLine(exchange, exchange.step, event)
     if (this.#standsInForCapabilities(exchange, hasContent)) return 'whole'
     const shown = this.#narrator.reply(exchange, 'server', status, wire, this.#output.now)
     this.#narrator.anomalies('server', event.anomalies, exchange.number)
@@ -112,12 +131,14 @@ export class Delivery {
       this.#contentBegins(exchange, status, wire)
       return 'unfinished'
     }
+    this.#replied(exchange.command, status)
     if (exchange.origin === 'watcher') return 'whole'
+    if (exchange.life?.isCommitted === true && status.indicator === '-ERR') return TOO_LATE_TO_REFUSE
     const transition = this.#transition(exchange, status, shown)
     const arrived = { status, statusLine: wire, content: [], contentOctets: 0, transition }
     const { user } = this.#narrator.login()
     if (this.#holds.takesReply(exchange, arrived, shown, user, this.#output.now)) return 'unfinished'
-    this.#output.write('client', wire)
+    this.#writeStatusLine(exchange, wire)
     return this.#settle(exchange, transition, status)
   }
 
@@ -131,6 +152,7 @@ export class Delivery {
   piece(exchange: Exchange, octets: Buffer, now: number): void {
     this.#output.beginWithWrite(octets, now)
     this.#contentTeller.piece(exchange, octets)
+    if (exchange.rewrite !== null) this.#contentTeller.replacedPiece(exchange, octets)
   }
 
   /** A piece of the content came. */
@@ -138,15 +160,19 @@ export class Delivery {
     this.#contentTeller.piece(exchange, wire)
     const { gathered } = exchange
     if (gathered === null) {
-      if (exchange.passes) this.#output.write('client', wire)
+      if (!exchange.passes) return 'unfinished'
+      this.#output.write('client', wire)
+      if (exchange.rewrite !== null) this.#contentTeller.replacedPiece(exchange, wire)
       return 'unfinished'
     }
+    if (gathered.purpose === 'header') return this.#headerPiece(exchange, gathered, wire)
     const notKept = gathered.add(wire)
     if (notKept === null) return 'unfinished'
-    if (gathered.purpose === 'message') {
-      this.#passUnheld(exchange, gathered, notKept, wire)
+    if (gathered.purpose === 'own') {
+      gathered.giveUp(notKept)
       return 'unfinished'
     }
+    if (gathered.purpose === 'message') return this.#passUnheld(exchange, gathered, notKept, wire)
     const text = `server sent a capability list of more than ${this.#limits.capabilityOctets} octets`
     return serverFailure('POSTERN_SERVER_PROTOCOL', text, true)
   }
@@ -158,12 +184,14 @@ export class Delivery {
    */
   contentEnd(exchange: Exchange, octets: number, wire: Buffer, anomalies: readonly Anomaly[]): Delivered {
     const { number, command, gathered, givenAt } = exchange
+    if (exchange.step !== null) return this.#ownContentEnd(exchange, exchange.step)
     this.#narrator.anomalies('server', anomalies, number)
     this.#contentTeller.ends(exchange)
     const afterMs = this.#output.now - givenAt
     this.#output.trace({ type: 'content-end', number, verb: command.verb, octets, afterMs })
     if (gathered?.purpose === 'message') return this.#messageArrived(exchange, gathered, wire, octets)
-    if (gathered !== null) this.#passCapabilities(exchange, gathered)
+    if (gathered?.purpose === 'header') this.#headerEnds(exchange, gathered, wire)
+    else if (gathered !== null) this.#passCapabilities(exchange, gathered)
     else if (exchange.passes) this.#output.write('client', wire)
     this.#countMessage(exchange)
     return 'whole'
@@ -173,7 +201,7 @@ export class Delivery {
   deliver(exchange: Exchange, arrived: ArrivedReply, instead: PersonReply | null): Delivered {
     const { gathered } = exchange
     const { status, statusLine } = instead ?? arrived
-    this.#output.write('client', gathered?.restOf(statusLine) ?? statusLine)
+    this.#writeStatusLine(exchange, statusLine)
     for (const piece of instead === null ? arrived.content : contentPieces(instead))
       this.#output.write('client', piece)
     if (instead !== null) {
@@ -190,11 +218,13 @@ export class Delivery {
   }
 
   /** Gives the client what postern answers in the place of the server. */
-  answer(exchange: Exchange, local: LocalAnswer): void {
-    this.#output.write('client', local.octets)
+  answer(exchange: Exchange, local: LocalAnswer): Failure | null {
+    if (exchange.life?.isCommitted === true && local.indicator === '-ERR') return TOO_LATE_TO_REFUSE
+    this.#output.write('client', exchange.life?.restOf(local.octets) ?? local.octets)
     const statusLine = local.octets.subarray(0, local.octets.indexOf(LF) + 1)
     this.#narrator.reply(exchange, 'postern', local, statusLine, this.#output.now)
     if (local.content !== null) this.#contentTeller.replaced(exchange, local.content)
+    return null
   }
 
   /** The session ends before the reply is whole: tells what was not told yet, and keeps nothing. */
@@ -203,17 +233,17 @@ export class Delivery {
     exchange.gathered?.leave()
   }
 
-  /** When the client is due a sign of life while its reply is gathered or held; never where it gets none. */
+  /** When the client is due a sign of life while its reply takes long; never where it gets none. */
   signOfLifeAt(exchange: Exchange | null): number {
-    const at = this.#keepsClientAlive ? exchange?.gathered?.signOfLifeAt : undefined
+    const at = this.#keepsClientAlive ? exchange?.life?.at : undefined
     return at ?? Number.POSITIVE_INFINITY
   }
 
-  /** Tells the client that its message is still under way. */
+  /** Tells the client that its reply is still under way. */
   keepClientAlive(exchange: Exchange): void {
-    const { gathered } = exchange
-    if (gathered === null) return
-    this.#output.write('client', gathered.signOfLife(this.#output.now))
+    const { gathered, life } = exchange
+    if (life === null) return
+    this.#output.write('client', life.next(this.#output.now, gathered?.statusLine ?? null))
     exchange.hasBegun = true
     this.#holds.committed(exchange)
   }
@@ -234,18 +264,114 @@ export class Delivery {
   #contentBegins(exchange: Exchange, status: StatusLine, wire: Buffer): void {
     this.#contentTeller.begins(exchange)
     if (exchange.origin === 'watcher') return
-    const { now } = this.#output
-    if (exchange.command.verb === 'CAPA') {
+    const { rewrite, command } = exchange
+    const reply = { status, wire }
+    if (command.verb === 'CAPA') {
       const bounds = { most: this.#limits.capabilityOctets, room: null }
-      exchange.gathered = new GatheredReply('capabilities', { status, wire }, bounds, now)
-    } else if (fetchesMail(exchange.command) && this.#holds.wantsMessages) {
-      const bounds = { most: this.#limits.heldMessageOctets, room: this.#room }
-      exchange.gathered = new GatheredReply('message', { status, wire }, bounds, now)
-    } else {
+      exchange.gathered = new GatheredReply('capabilities', reply, bounds)
+      return
+    }
+    if (!fetchesMail(command) || (rewrite === null && !this.#holds.wantsMessages)) {
       exchange.passes = true
       exchange.hasBegun = true
-      this.#output.write('client', wire)
+      this.#writeStatusLine(exchange, wire)
+      return
     }
+    const isWhole = rewrite === null || rewrite.scope === 'message' || this.#holds.wantsMessages
+    const bounds = isWhole
+      ? { most: this.#limits.heldMessageOctets, room: this.#room }
+      : { most: this.#limits.headerOctets, room: this.#room }
+    exchange.gathered = new GatheredReply(isWhole ? 'message' : 'header', reply, bounds)
+    exchange.life ??= new SignsOfLife(this.#output.now)
+  }
+
+  #writeStatusLine(exchange: Exchange, statusLine: Buffer): void {
+    this.#output.write('client', exchange.life?.restOf(statusLine) ?? statusLine)
+  }
+
+  // The replies to postern's own commands.
+
+  #ownStatusLine(
+    exchange: Exchange,
+    step: OwnStep,
+    { status, wire, hasContent }: Extract<ServerEvent, { type: 'reply' }>,
+  ): Delivered {
+    if (hasContent) {
+      const most = mostOf(step, this.#limits)
+      exchange.gathered = new GatheredReply('own', { status, wire }, { most, room: this.#room })
+      return 'unfinished'
+    }
+    this.#ownReplied(step, { status, content: null, notKept: null })
+    return 'whole'
+  }
+
+  #ownContentEnd({ gathered }: Exchange, step: OwnStep): Delivered {
+    if (gathered === null) return 'whole'
+    const { status, notKept, pieces } = gathered
+    const content = notKept === null ? removeByteStuffing(Buffer.concat(pieces)) : null
+    gathered.leave()
+    if (step.type === 'capabilities' && content !== null)
+      this.#pipeline.serverAnnounces(announces(decodeCapabilities(content), 'PIPELINING'))
+    this.#ownReplied(step, { status, content, notKept })
+    return 'whole'
+  }
+
+  // Messages that rules change.
+
+  /** A piece of a message whose header section is changed, or is all that is needed. */
+  #headerPiece(exchange: Exchange, gathered: GatheredReply, wire: Buffer): Delivered {
+    // All that is needed is here already: what follows is left out.
+    if (gathered.notKept !== null) return 'unfinished'
+    const end = gathered.headerEnd.find(wire)
+    if (gathered.add(end < 0 ? wire : wire.subarray(0, end)) !== null) return UNEDITABLE
+    if (end < 0) return 'unfinished'
+    if (exchange.rewrite?.scope === 'notice') gathered.stop()
+    else this.#passBehindHeader(exchange, gathered, Buffer.concat(gathered.pieces), wire.subarray(end))
+    return 'unfinished'
+  }
+
+  /** The header section goes on edited, and what is behind it as it comes. @param header as it is on the wire */
+  #passBehindHeader(exchange: Exchange, gathered: GatheredReply, header: Buffer, behind: Buffer): void {
+    const { rewrite } = exchange
+    if (rewrite === null) return
+    const { from, to } = rewrite.octets
+    const edited = stuffed(writtenMessage(rewrite.edits, removeByteStuffing(header)))
+    this.#writeStatusLine(exchange, withSize(gathered.statusLine, from, to))
+    for (const piece of [edited, behind]) {
+      this.#output.write('client', piece)
+      this.#contentTeller.replacedPiece(exchange, piece)
+    }
+    gathered.leave()
+    exchange.gathered = null
+    exchange.passes = true
+    exchange.hasBegun = true
+  }
+
+  /** The content has ended within its header section, or a notice stands for what was behind it. */
+  #headerEnds(exchange: Exchange, gathered: GatheredReply, end: Buffer): void {
+    const { rewrite } = exchange
+    const header = Buffer.concat(gathered.pieces)
+    if (rewrite?.scope !== 'notice') this.#passBehindHeader(exchange, gathered, header, NOTHING)
+    else {
+      const { statusLine, content } = this.#rewritten(rewrite, gathered, removeByteStuffing(header))
+      this.#writeStatusLine(exchange, statusLine)
+      this.#output.write('client', content)
+      this.#contentTeller.replaced(exchange, content)
+      gathered.leave()
+    }
+    exchange.gathered = null
+    this.#output.write('client', end)
+  }
+
+  /** What the client gets in the place of a message. @param original without byte-stuffing, as much as is needed */
+  #rewritten(
+    { edits, octets: { from, to }, lines }: Rewrite,
+    { statusLine }: GatheredReply,
+    original: Buffer,
+  ): { readonly statusLine: Buffer; readonly content: Buffer; readonly message: Buffer } {
+    const written = writtenMessage(edits, original)
+    const message = lines === null ? written : topOf(written, lines)
+    return { statusLine: withSize(statusLine, from, to), content: stuffed(message), message }
   }
 
   /** What the reply did to the session, which is at once, since it is the server's state. */
@@ -274,31 +400,45 @@ export class Delivery {
   }
 
   #messageArrived(exchange: Exchange, gathered: GatheredReply, end: Buffer, octets: number): Delivered {
-    const { status, statusLine, pieces } = gathered
+    const { status, pieces } = gathered
+    const original = removeByteStuffing(Buffer.concat(pieces))
+    const { rewrite } = exchange
+    const rewritten = rewrite === null ? null : this.#rewritten(rewrite, gathered, original)
+    if (rewritten !== null) this.#contentTeller.replaced(exchange, rewritten.content)
     const arrived: ArrivedReply = {
       status,
-      statusLine,
-      content: [...pieces, end],
-      contentOctets: octets,
+      statusLine: rewritten?.statusLine ?? gathered.statusLine,
+      content: [...(rewritten === null ? pieces : [rewritten.content]), end],
+      contentOctets: rewritten === null ? octets : contentOctets(rewritten.message),
       transition: 'none',
     }
-    const message = removeByteStuffing(Buffer.concat(pieces))
+    const message = rewritten?.message ?? original
     const { user } = this.#narrator.login()
     if (this.#holds.takesMessage(exchange, arrived, message, user, this.#output.now)) return 'unfinished'
     return this.deliver(exchange, arrived, null)
   }
 
   /** A message that does not fit goes on as it comes. */
-  #passUnheld(exchange: Exchange, gathered: GatheredReply, reason: NotKept, wire: Buffer): void {
-    const { number } = exchange
+  #passUnheld(exchange: Exchange, gathered: GatheredReply, reason: NotKept, wire: Buffer): Delivered {
+    const { number, rewrite } = exchange
+    if (rewrite !== null && rewrite.scope !== 'header') return UNEDITABLE
     this.#output.trace({ type: 'not-held', number, kind: 'message', octets: gathered.octets, reason })
-    this.#output.write('client', gathered.restOf(gathered.statusLine))
+    if (rewrite !== null) {
+      const octets = Buffer.concat([...gathered.pieces, wire])
+      const header = headerSectionOf(octets)
+      // Where it has no end, there is more of it than may be changed.
+      if (header === octets) return UNEDITABLE
+      this.#passBehindHeader(exchange, gathered, header, octets.subarray(header.length))
+      return 'unfinished'
+    }
+    this.#writeStatusLine(exchange, gathered.statusLine)
     for (const piece of gathered.pieces) this.#output.write('client', piece)
     this.#output.write('client', wire)
     gathered.leave()
     exchange.gathered = null
     exchange.passes = true
     exchange.hasBegun = true
+    return 'unfinished'
   }
 
   #passCapabilities(exchange: Exchange, gathered: GatheredReply): void {
@@ -314,7 +454,26 @@ export class Delivery {
     if (!own.equals(content)) this.#contentTeller.replaced(exchange, own)
   }
 
-  #countMessage({ command, origin }: Exchange): void {
-    if (origin === 'client' && fetchesWholeMessage(command)) this.#messages += 1
+  #countMessage({ command, origin, rewrite }: Exchange): void {
+    const isWhole = rewrite === null ? fetchesWholeMessage(command) : isWholeMessage(rewrite)
+    if (origin === 'client' && isWhole) this.#messages += 1
   }
+}
+
+/** What postern asks for on its own account is kept as far as its use needs it. */
+function mostOf(step: OwnStep, limits: Limits): number {
+  switch (step.type) {
+    case 'scan-listing':
+    case 'unique-ids':
+      return limits.listingOctets
+    case 'look':
+      return step.by === 'TOP' ? limits.headerOctets : limits.heldMessageOctets
+    default:
+      return limits.capabilityOctets
+  }
+}
+
+/** Mail that is to be changed is not delivered unchanged: the session ends, and the next one tries again. */
+function rulesFailure(text: string): Failure {
+  return { code: 'POSTERN_RULES', isPermanent: false, text, hint: null }
 }

@@ -8,6 +8,9 @@ import type { Transition } from '../pop3/session.js'
 import type { Origin } from '../trace/event.js'
 import type { GatheredReply } from './gathered-reply.js'
 import type { Hold } from './hold.js'
+import type { OwnStep } from './own-command.js'
+import type { Rewrite } from './rewrite.js'
+import type { SignsOfLife } from './signs-of-life.js'
 import type { ToldContent } from './told-content.js'
 
 /** TOP with at least this many lines fetches a message whole; fetchmail asks for 99999999. */
@@ -22,8 +25,8 @@ export interface LocalAnswer {
   readonly text: string
   /** What of `octets` is content, byte-stuffed, without the termination octet line; null for one line. */
   readonly content: Buffer | null
-  /** `end`: the client broke the protocol; `leave`: it was told that the session is over. */
-  readonly next: 'go-on' | 'start-tls' | 'end' | 'leave'
+  /** `end`: the client broke the protocol; `leave`: it was told that the session is over; `close`: a rule ends it. */
+  readonly next: 'go-on' | 'start-tls' | 'end' | 'leave' | 'close'
 }
 
 /** A reply that is here whole and waits for a person. */
@@ -40,7 +43,8 @@ export interface ArrivedReply {
 /** A command on its way: not sent yet, at the server, or answered by postern when its turn comes. */
 export interface Exchange {
   readonly number: number
-  readonly origin: Origin
+  /** Who gave it; `postern` on its own account, which is told to nobody. */
+  readonly origin: Origin | 'postern'
   /** As the server gets it. */
   command: Command
   /** The exact octets of the command. */
@@ -52,6 +56,10 @@ export interface Exchange {
   readonly shape: ReplyShape
   readonly givenAt: number
   local: LocalAnswer | null
+  /** What it is for, where postern gave it on its own account. */
+  readonly step: OwnStep | null
+  /** Rules were asked about the command. */
+  isRuled: boolean
   /** Breakpoints were asked about the command. */
   isCleared: boolean
   isSent: boolean
@@ -63,7 +71,13 @@ export interface Exchange {
   passes: boolean
   /** A reply that does not go on as it comes. */
   gathered: GatheredReply | null
+  /** What rules make of the message that the reply brings. */
+  rewrite: Rewrite | null
+  /** What the client gets while the reply takes long; null while it does not. */
+  life: SignsOfLife | null
   told: ToldContent | null
+  /** Of what the client gets in the place of the server's content. */
+  toldInstead: ToldContent | null
   hold: Hold | null
   arrived: ArrivedReply | null
 }
@@ -71,12 +85,13 @@ export interface Exchange {
 /** A command that goes to the server, or with `local` one that postern answers in its turn. */
 export function newExchange(
   number: number,
-  origin: Origin,
+  origin: Exchange['origin'],
   command: Command,
   wire: Buffer,
   told: { readonly shown: string; readonly isSecret: boolean },
   givenAt: number,
   local: LocalAnswer | null,
+  step: OwnStep | null = null,
 ): Exchange {
   return {
     number,
@@ -87,13 +102,18 @@ export function newExchange(
     shape: replyShapeOf(command),
     givenAt,
     local,
+    step,
+    isRuled: false,
     isCleared: false,
     isSent: false,
     isAnswered: false,
     hasBegun: false,
     passes: false,
     gathered: null,
+    rewrite: null,
+    life: null,
     told: null,
+    toldInstead: null,
     hold: null,
     arrived: null,
   }
@@ -102,6 +122,11 @@ export function newExchange(
 /** Whether the content of the reply is mail, not a listing. */
 export function fetchesMail({ verb }: Command): boolean {
   return verb === 'RETR' || verb === 'TOP'
+}
+
+/** Whether a rewritten reply stands for a message from its first octet to its last. */
+export function isWholeMessage({ lines }: Pick<Rewrite, 'lines'>): boolean {
+  return lines === null || lines >= WHOLE_MESSAGE_LINES
 }
 
 /** Whether the content of the reply is a message from its first octet to its last. */

@@ -1,48 +1,50 @@
 /**
- * A reply of several lines that does not go on as it comes: a capability list that is to be made true, a message that
- * a breakpoint may hold. Owns its octets, their bound, and the signs of life that the client gets meanwhile.
+ * A reply of several lines that does not go on as it comes: a capability list that is to be made true, a message that a
+ * breakpoint may hold or a rule changes, what postern asked for itself. Owns its octets and their bound.
  */
 import type { StatusLine } from '../pop3/reply-decoder.js'
 import type { HoldingRoom } from './holding-room.js'
-
-/** Between two signs of life. DavMail has the same; clients give up after 30 seconds at the earliest. */
-export const SIGN_OF_LIFE_MS = 10_000
-
-/** Octets of either status indicator's beginning that a sign of life consists of: `+OK`. */
-const INDICATOR_OCTETS = 3
-const BLANK = Buffer.from(' ', 'latin1')
+import { HeaderEnd } from './rewrite.js'
 
 /** Why a piece was not kept. */
 export type NotKept = 'too-large' | 'no-room'
 
+/**
+ * What for.
+ * - `capabilities`: to be made true
+ * - `message`: to be held, or changed as a whole
+ * - `header`: a message whose header section is changed, or is all that is needed of it
+ * - `own`: for postern alone
+ */
+type Purpose = 'capabilities' | 'message' | 'header' | 'own'
+
 /** Status line and content of one positive reply. */
 export class GatheredReply {
-  readonly purpose: 'capabilities' | 'message'
+  readonly purpose: Purpose
   readonly status: StatusLine
+  /** Looks for the end of the header section, where that is gathered alone. */
+  readonly headerEnd = new HeaderEnd()
   readonly #statusLine: Buffer
   readonly #most: number
   readonly #room: HoldingRoom | null
   #pieces: Buffer[] = []
   #octets = 0
-  #isCommitted = false
-  #signOfLifeAt: number
+  #notKept: NotKept | null = null
 
   /**
    * @param most octets of content
    * @param room shared with other sessions, null where the bound is enough
    */
   constructor(
-    purpose: 'capabilities' | 'message',
+    purpose: Purpose,
     reply: { readonly status: StatusLine; readonly wire: Buffer },
     bounds: { readonly most: number; readonly room: HoldingRoom | null },
-    now: number,
   ) {
     this.purpose = purpose
     this.status = reply.status
     this.#statusLine = reply.wire
     this.#most = bounds.most
     this.#room = bounds.room
-    this.#signOfLifeAt = now + SIGN_OF_LIFE_MS
   }
 
   get octets(): number {
@@ -54,18 +56,25 @@ export class GatheredReply {
     return this.#statusLine
   }
 
-  /** The client has `+OK` already. */
-  get isCommitted(): boolean {
-    return this.#isCommitted
+  /** Why nothing is kept any more; null while it is. */
+  get notKept(): NotKept | null {
+    return this.#notKept
   }
 
-  /** When the next sign of life is due; never for a capability list, which comes at once. */
-  get signOfLifeAt(): number {
-    return this.purpose === 'message' ? this.#signOfLifeAt : Number.POSITIVE_INFINITY
+  /** What comes from now on is not needed. What was kept stays. */
+  stop(): void {
+    this.#notKept = 'too-large'
+  }
+
+  /** It does not fit: nothing is kept from now on. */
+  giveUp(reason: NotKept): void {
+    this.leave()
+    this.#notKept = reason
   }
 
   /** Keeps a piece. @returns null, or why it was not kept */
   add(piece: Buffer): NotKept | null {
+    if (this.#notKept !== null) return this.#notKept
     if (this.#octets + piece.length > this.#most) return 'too-large'
     if (this.#room !== null && !this.#room.take(piece.length)) return 'no-room'
     this.#octets += piece.length
@@ -83,21 +92,5 @@ export class GatheredReply {
     this.#room?.give(this.#octets)
     this.#octets = 0
     this.#pieces = []
-  }
-
-  /**
-   * What the client gets while it waits: the server's own `+OK`, then one blank each time. They stand within the
-   * status line, before its text, so that the reply stays one.
-   */
-  signOfLife(now: number): Buffer {
-    this.#signOfLifeAt = now + SIGN_OF_LIFE_MS
-    if (this.#isCommitted) return BLANK
-    this.#isCommitted = true
-    return this.#statusLine.subarray(0, INDICATOR_OCTETS)
-  }
-
-  /** What of a positive status line is still to be written. */
-  restOf(statusLine: Buffer): Buffer {
-    return this.#isCommitted ? statusLine.subarray(INDICATOR_OCTETS) : statusLine
   }
 }

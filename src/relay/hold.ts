@@ -59,7 +59,7 @@ export class Holds {
    * @returns true where it is held from now on, as for all that is offered
    */
   takesCommand(exchange: Exchange, user: string | null, now: number): boolean {
-    if (!this.#interceptor.holdsCommands || exchange.isCleared || exchange.origin === 'watcher') return false
+    if (!this.#interceptor.holdsCommands || exchange.isCleared || exchange.origin !== 'client') return false
     exchange.isCleared = true
     const { wire, isSecret } = exchange
     const item = itemOf(exchange, 'command', user, { octets: wire.length })
@@ -112,7 +112,7 @@ export class Holds {
   #offer(exchange: Exchange, item: InterceptedItem, editable: Buffer | null, now: number): boolean {
     const caught = this.#interceptor.catches(this.#session, item)
     if (caught === null) return false
-    const isCommitted = exchange.gathered?.isCommitted ?? false
+    const isCommitted = exchange.life?.isCommitted ?? false
     // The pieces of a message are kept beside the copy that is edited.
     const roomOctets = item.message === null ? 0 : item.message.length
     const { kind, number, verb, shown } = item

@@ -2,11 +2,14 @@
  * The commands that postern answers itself instead of the server, and in which words. Pure policy: given a
  * command and the situation it comes in, an answer or null.
  */
-import type { Command } from '../pop3/command.js'
+import type { Command, ReplyShape } from '../pop3/command.js'
 import { encodeStatusLine } from '../pop3/encoder.js'
 import { declassify } from '../pop3/secret.js'
 import type { Session } from '../pop3/session.js'
+import type { CommandVerdict } from '../rules/verdict.js'
 import type { LocalAnswer } from './exchange.js'
+import { TERMINATION_LINE } from './person-reply.js'
+import { stuffed } from './rewrite.js'
 
 /** What decides whether postern answers. */
 export interface Situation {
@@ -53,6 +56,32 @@ export function localAnswerTo(command: Command, situation: Situation): LocalAnsw
 export function refusal(responseCode: string | null, text: string): LocalAnswer {
   const octets = encodeStatusLine('-ERR', responseCode, text)
   return { octets, indicator: '-ERR', responseCode, text, content: null, next: 'go-on' }
+}
+
+/**
+ * Writes what a rule answers in the place of the server.
+ *
+ * @param shape of the reply that the client waits for
+ * @returns null where the server is to answer
+ */
+export function answerByRule({ answer, closes }: CommandVerdict, shape: ReplyShape): LocalAnswer | null {
+  const next = closes ? 'close' : 'go-on'
+  if (answer === null) {
+    return closes ? { ...refusal('SYS/TEMP', 'a rule ends this session'), next } : null
+  }
+  const { indicator, responseCode, text, lines } = answer
+  const statusLine = encodeStatusLine(indicator, responseCode, text)
+  if (indicator === '-ERR' || shape !== 'multi-line')
+    return { octets: statusLine, indicator, responseCode, text, content: null, next }
+  const content = stuffed(Buffer.from((lines ?? []).map((line) => `${line}\r\n`).join(''), 'utf8'))
+  return {
+    octets: Buffer.concat([statusLine, content, TERMINATION_LINE]),
+    indicator,
+    responseCode,
+    text,
+    content,
+    next,
+  }
 }
 
 /** The list for a server without CAPA, where the client needs one to find STLS (RFC 2595 §4). */

@@ -38,12 +38,12 @@ const HEADER_OCTETS = 262_144
  * @param exchange with its reply where one has arrived; else the command is held
  */
 export function replyInstead(
-  exchange: Pick<Exchange, 'arrived' | 'gathered' | 'shape' | 'hold'>,
+  exchange: Pick<Exchange, 'arrived' | 'gathered' | 'life' | 'shape' | 'hold'>,
   answer: Exclude<HoldAnswer, { type: 'release' }>,
 ): PersonReply | Problem {
-  const { arrived, gathered, shape, hold } = exchange
+  const { arrived, gathered, life, shape, hold } = exchange
   const editable = hold?.item.editable ?? null
-  const isCommitted = gathered?.isCommitted ?? false
+  const isCommitted = life?.isCommitted ?? false
   const message = gathered === null ? null : editable
   if (answer.type === 'drop') {
     if (arrived === null) return droppedReply('command')
@@ -154,7 +154,7 @@ function contentOf(octets: Buffer): { readonly content: Buffer; readonly octets:
 }
 
 /** `+OK 120 octets` for a message of 120 octets; other numbers in the line mean something else. */
-function withSize(statusLine: Buffer, from: number, to: number): Buffer {
+export function withSize(statusLine: Buffer, from: number, to: number): Buffer {
   const line = statusLine.toString('latin1')
   const number = `(?<![0-9])${from}(?![0-9])`
   const named = new RegExp(`${number}(?=\\s+octets)`, 'i')

@@ -6,6 +6,15 @@
 import type { Limits } from '../pop3/limits.js'
 import type { Exchange } from './exchange.js'
 
+/**
+ * What became of a command whose turn to be sent had come.
+ * - `sent`: the server has it
+ * - `answered`: postern answers it in its turn
+ * - `preceded`: others were put before it, and it is asked about again behind them
+ * - `waits`: and all behind it waits with it
+ */
+export type Given = 'sent' | 'answered' | 'preceded' | 'waits'
+
 /** One session's queue of exchanges. */
 export class Pipeline {
   readonly #limits: Pick<Limits, 'pendingCommands' | 'pipelinedCommands'>
@@ -74,12 +83,18 @@ export class Pipeline {
 
   /** How many are commands of watchers. */
   get ofWatchers(): number {
-    return this.#exchanges.filter((exchange) => !isClients(exchange)).length
+    return this.#exchanges.filter(({ origin }) => origin === 'watcher').length
   }
 
   /** Adds a command behind all others. */
   add(exchange: Exchange): void {
     this.#exchanges.push(exchange)
+  }
+
+  /** Puts commands of postern's own before one that waits for what they bring. */
+  addBefore(exchange: Exchange, own: readonly Exchange[]): void {
+    const at = this.#exchanges.indexOf(exchange)
+    this.#exchanges.splice(Math.max(at, 0), 0, ...own)
   }
 
   /** The server said whether it takes a command before it has answered the one before. RFC 2449 §6.6. */
@@ -98,25 +113,35 @@ export class Pipeline {
   /**
    * Sends what may be sent.
    *
-   * @param give gives one command to the server; false where it is held instead, and all behind it waits
+   * @param give gives one command to the server, or says why not
+   * @returns whether postern answers some from now on
    */
-  send(give: (exchange: Exchange) => boolean): void {
+  send(give: (exchange: Exchange) => Given): boolean {
+    let isAnswered = false
     // Asked of a long pipeline at each command: the way past those in flight is only for a reason.
-    if (!this.#mayPassAnother()) return
-    for (const exchange of this.#exchanges) {
+    if (!this.#mayPassAnother()) return isAnswered
+    for (let index = 0; index < this.#exchanges.length; index += 1) {
+      const exchange = this.#exchanges[index]
       // What stands behind a held command or reply waits with it.
-      if (exchange.hold !== null) return
+      if (exchange === undefined || exchange.hold !== null) return isAnswered
       if (exchange.local !== null) continue
       const { holdsNext } = exchange.command.grammar
       if (exchange.isSent) {
-        if (holdsNext && !this.#hasStray) return
+        if (holdsNext && !this.#hasStray) return isAnswered
         continue
       }
-      if (!this.#mayPassAnother() || !give(exchange)) return
-      exchange.isSent = true
-      this.#inFlight += 1
-      if (holdsNext) return
+      if (!this.#mayPassAnother()) return isAnswered
+      const given = give(exchange)
+      if (given === 'waits') return isAnswered
+      if (given === 'answered') isAnswered = true
+      else if (given === 'preceded') index -= 1
+      else {
+        exchange.isSent = true
+        this.#inFlight += 1
+        if (exchange.command.grammar.holdsNext) return isAnswered
+      }
     }
+    return isAnswered
   }
 
   /** Takes out the oldest where postern answers it: its turn has come. */

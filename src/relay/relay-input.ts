@@ -3,9 +3,11 @@
  * what the relay asks for in return. Types only.
  */
 import type { Limits } from '../pop3/limits.js'
+import type { SessionRules } from '../rules/verdict.js'
 import type { Attention, Failure, Side, TlsFacts, TraceEvent } from '../trace/event.js'
 import type { ClientLegOptions } from './client-leg.js'
 import type { HeldItem, HoldAnswer, Interceptor } from './interception.js'
+import type { MaildropAnswer, MaildropQuestion } from './maildrop.js'
 
 /** What a relay is told about its session. Texts are shown to people as they are. */
 export interface RelayOptions {
@@ -24,9 +26,11 @@ export interface RelayOptions {
   /** What observers ask for; looked at anew each time, since watchers come and go. */
   readonly attention: Attention
   readonly interceptor: Interceptor
+  /** The rules that the session keeps; null for none. */
+  readonly rules: SessionRules | null
   /**
-   * While a message is gathered or held, the client gets `+OK` after ten seconds and then a blank every ten, so that it
-   * does not give up. A held command or reply of one line waits in silence.
+   * While a message is gathered or held, or the rules look at the maildrop, the client gets `+OK` after ten seconds and
+   * then a blank every ten, so that it does not give up. A held command or reply of one line waits in silence.
    */
   readonly keepsClientAlive: boolean
 }
@@ -52,6 +56,8 @@ export type RelayInput =
   | { readonly type: 'drain' }
   /** A person decided about a held item. Without effect where it went on already. */
   | { readonly type: 'verdict'; readonly hold: string; readonly answer: HoldAnswer }
+  /** What came of the question of an `ask`. Without effect where nobody waits for it any more. */
+  | { readonly type: 'answered'; readonly id: number; readonly answer: MaildropAnswer }
   /** A person sends a command of their own. `line` without its line end; `id` comes back in `send-answered`. */
   | { readonly type: 'send'; readonly id: string; readonly line: Buffer }
 
@@ -73,5 +79,17 @@ export type RelayEffect =
   | { readonly type: 'unhold'; readonly hold: string }
   /** A verdict was taken (`problem` null), or was not, and why: the item is then held as before. */
   | { readonly type: 'verdict-answered'; readonly hold: string; readonly problem: string | null }
+  /** Ask judges or the quarantine; the answer comes by `answered`, sooner or later, whatever it is. */
+  | { readonly type: 'ask'; readonly id: number; readonly question: MaildropQuestion }
+  /** Tell a webhook of a message that a rule holds for, without waiting. */
+  | {
+      readonly type: 'notify'
+      readonly url: string
+      readonly rule: string
+      /** Message-number at the server. */
+      readonly message: number
+      readonly uniqueId: string | null
+      readonly user: string | null
+    }
   /** A watcher's command was taken (`problem` null), or was not, and why. */
   | { readonly type: 'send-answered'; readonly id: string; readonly problem: string | null }

@@ -7,32 +7,42 @@
 import type { Anomaly } from '../pop3/anomaly.js'
 import type { Command } from '../pop3/command.js'
 import type { ClientEvent } from '../pop3/command-decoder.js'
-import { encodeStatusLine } from '../pop3/encoder.js'
+import { encodeCommand, encodeStatusLine } from '../pop3/encoder.js'
 import type { ExpectedOfServer, ServerEvent } from '../pop3/reply-decoder.js'
 import type { Secret } from '../pop3/secret.js'
 import { Session } from '../pop3/session.js'
+import type { SessionFields, SessionRules } from '../rules/verdict.js'
 import type { ClosedReason, Failure, Side, TlsFacts } from '../trace/event.js'
 import { ClientLeg } from './client-leg.js'
 import { Deadlines, lateText, type OpenWait, type Phase } from './deadlines.js'
 import { type Decision, decisionOf, unchanged } from './decision.js'
 import { type Delivered, Delivery } from './delivery.js'
-import { type Exchange, newExchange } from './exchange.js'
+import { type Exchange, type LocalAnswer, newExchange } from './exchange.js'
 import { Holds } from './hold.js'
 import type { HoldAnswer } from './interception.js'
-import { refusal } from './local-answer.js'
+import { answerByRule, refusal } from './local-answer.js'
+import { Maildrop, type MaildropAnswer, type Plan } from './maildrop.js'
 import { Narrator } from './narrator.js'
 import { Output } from './output.js'
+import { commandOf, type OwnStep } from './own-command.js'
 import { type CommandRules, isProblem, ownCommand, type PersonCommand } from './person-command.js'
 import { localAnswerOf, type PersonReply } from './person-reply.js'
-import { Pipeline } from './pipeline.js'
+import { type Given, Pipeline } from './pipeline.js'
 import type { RelayEffect, RelayInput, RelayOptions } from './relay-input.js'
 import { ServerLeg, type ServerLegStep, serverFailure } from './server-leg.js'
+import { SignsOfLife } from './signs-of-life.js'
 
 export type { RelayOptions } from './relay-input.js'
 
 /** Commands of watchers that wait in one session; a person waits for each reply. */
 const WATCHERS_COMMANDS = 16
+/** While the rules wait for the edge, the server hears from postern so often: some give up after a few minutes. */
+const NOOP_AFTER_MS = 60_000
+/** How long a rule may delay one command: mail programs give up after one minute or more. */
+const LONGEST_DELAY_MS = 600_000
 const STLS = Buffer.from('STLS\r\n', 'latin1')
+const NAMES_MESSAGE: ReadonlySet<string> = new Set(['LIST', 'RETR', 'DELE', 'TOP', 'UIDL'])
+const NOT_TOLD = { shown: '', isSecret: false } as const
 const TIMED_OUT = unchanged('timed-out')
 /** The state machine of one session. */
 export class Relay {
@@ -47,6 +57,12 @@ export class Relay {
   readonly #deadlines: Deadlines
   readonly #holds: Holds
   readonly #commandRules: CommandRules
+  /** Null where there are no rules. */
+  readonly #maildrop: Maildrop | null
+  /** When the command whose turn it is goes on, where a rule delays it; and what it is answered then. */
+  #delayedUntil = Number.POSITIVE_INFINITY
+  #answerAfterDelay: LocalAnswer | null = null
+  #tlsVersions = { client: '', server: '' }
   #phase: Phase = 'new'
 
   #clientEnded = false
@@ -76,7 +92,10 @@ export class Relay {
       output: this.#output,
       attention,
       keepsClientAlive: options.keepsClientAlive,
+      ownReplied: (step, reply) => this.#maildrop?.ownReplied(step, reply),
+      replied: (command, status) => this.#maildrop?.replied(command, status),
     })
+    this.#maildrop = options.rules === null ? null : this.#maildropBy(options.rules)
     this.#commandRules = {
       commandLineOctets: limits.commandLineOctets,
       multiLineVerbs,
@@ -101,7 +120,8 @@ export class Relay {
     return (
       now >= this.#deadline() ||
       now >= this.#holds.nextReleaseAt ||
-      now >= this.#delivery.signOfLifeAt(this.#pipeline.head)
+      now >= this.#delivery.signOfLifeAt(this.#pipeline.owed) ||
+      now >= this.#rulesAreDueAt()
     )
   }
 
@@ -152,6 +172,9 @@ export class Relay {
         break
       case 'verdict':
         this.#verdict(input.hold, input.answer)
+        break
+      case 'answered':
+        this.#answered(input.id, input.answer)
         break
       case 'send':
         this.#sendForWatcher(input.id, input.line)
@@ -255,8 +278,8 @@ export class Relay {
 
   /** Answers what is postern's to answer and sends what may be sent. */
   #advance(): void {
-    this.#answerLocally()
-    this.#send()
+    do this.#answerLocally()
+    while (this.#send())
   }
 
   #answerLocally(): void {
@@ -264,7 +287,11 @@ export class Relay {
       const exchange = this.#pipeline.takeLocal()
       const local = exchange?.local ?? null
       if (exchange === null || local === null) return
-      this.#delivery.answer(exchange, local)
+      const failure = this.#delivery.answer(exchange, local)
+      if (failure !== null) {
+        this.#fail('server', failure)
+        return
+      }
       this.#narrator.answered(exchange.number)
       switch (local.next) {
         case 'go-on':
@@ -276,6 +303,9 @@ export class Relay {
         case 'end':
           this.#close('failed', 'POSTERN_CLIENT_PROTOCOL', 'end')
           return
+        case 'close':
+          this.#close('rule', null, 'end')
+          return
         case 'leave':
           this.#close('client-left', null, 'end')
           return
@@ -283,24 +313,32 @@ export class Relay {
     }
   }
 
-  #send(): void {
-    if (this.#phase !== 'open' || this.#draining || this.#serverLeft) return
-    this.#pipeline.send(this.#give)
+  /** @returns whether postern answers some from now on */
+  #send(): boolean {
+    if (this.#phase !== 'open' || this.#draining || this.#serverLeft) return false
+    return this.#pipeline.send(this.#give)
   }
 
-  /** @returns false where the command is held from now on */
-  readonly #give = (exchange: Exchange): boolean => {
+  readonly #give = (exchange: Exchange): Given => {
+    if (exchange.step !== null) {
+      this.#output.write('server', exchange.wire)
+      return 'sent'
+    }
+    const ruled = this.#ruleCommand(exchange)
+    if (ruled !== null) return ruled
     if (this.#holds.takesCommand(exchange, this.#narrator.login().user, this.#output.now)) {
       if (this.#clientEnded) this.#leaveWhenAnswered()
-      return false
+      return 'waits'
     }
+    const planned = this.#planned(exchange)
+    if (planned !== null) return planned
     const { command, wire, number } = exchange
     if (!command.grammar.states.includes(this.#session.state))
       this.#narrator.anomaly('client', 'wrong-state', number, null)
     this.#session.commandGiven(command)
     if (command.verb === 'QUIT') this.#deadlines.waits(this.#output.now)
     this.#output.write('server', wire)
-    return true
+    return 'sent'
   }
 
   #finish(exchange: Exchange): void {
@@ -309,6 +347,151 @@ export class Relay {
     this.#advance()
     if (this.#draining && this.#pipeline.inFlight === 0) this.#close('drained', null, 'end')
     else if (this.#phase === 'open' && exchange.command.verb !== 'QUIT') this.#pullClient()
+  }
+
+  // The rules.
+
+  #maildropBy(rules: SessionRules): Maildrop {
+    const output = this.#output
+    return new Maildrop({
+      rules,
+      session: () => this.#sessionFields(),
+      room: this.#options.interceptor.room,
+      listener: {
+        ask: (id, question) => output.effect({ type: 'ask', id, question }),
+        hit: ({ number, uniqueId }, hit) =>
+          output.trace({ type: 'rule-hit', number: 0, message: number, uniqueId, ...hit }),
+        notify: ({ number, uniqueId }, rule, url) =>
+          output.effect({
+            type: 'notify',
+            url,
+            rule,
+            message: number,
+            uniqueId,
+            user: this.#narrator.login().user,
+          }),
+        blind: (text) => output.trace({ type: 'rules-blind', text }),
+        looked: (facts) => output.trace({ type: 'maildrop-seen', ...facts }),
+      },
+    })
+  }
+
+  /** What conditions may name of the session, harmless to read. */
+  #sessionFields(): SessionFields {
+    const { sessionId, service, listener, client, server } = this.#options
+    return {
+      session: sessionId,
+      service,
+      listener,
+      client,
+      server,
+      ...this.#narrator.login(),
+      state: this.#session.state,
+      clientTls: this.#tlsVersions.client,
+      serverTls: this.#tlsVersions.server,
+      commands: this.#commands,
+    }
+  }
+
+  /** Asks the rules about a command whose turn has come, once. @returns null where it goes on */
+  #ruleCommand(exchange: Exchange): Given | null {
+    const { rules } = this.#options
+    if (rules?.judgesCommands !== true || exchange.origin !== 'client') return null
+    if (exchange.isRuled) return this.#afterDelay(exchange)
+    exchange.isRuled = true
+    const { command, number } = exchange
+    const words = command.arguments.join(' ')
+    const verdict = rules.command(
+      { verb: command.verb, argument: words, number: messageNumberOf(command) },
+      this.#sessionFields(),
+    )
+    if (verdict === null) return null
+    for (const hit of verdict.hits)
+      this.#output.trace({ type: 'rule-hit', number, message: null, uniqueId: null, ...hit })
+    const local = answerByRule(verdict, exchange.shape)
+    if (local !== null) this.#clientLeg.replaced(command, null)
+    if (verdict.delayMs > 0) {
+      this.#delayedUntil = this.#output.now + Math.min(verdict.delayMs, LONGEST_DELAY_MS)
+      this.#answerAfterDelay = local
+      return 'waits'
+    }
+    exchange.local = local
+    return local === null ? null : 'answered'
+  }
+
+  #afterDelay(exchange: Exchange): Given | null {
+    if (this.#delayedUntil !== Number.POSITIVE_INFINITY) return 'waits'
+    if (this.#answerAfterDelay === null) return null
+    exchange.local = this.#answerAfterDelay
+    this.#answerAfterDelay = null
+    return 'answered'
+  }
+
+  /** What the maildrop wants done before or instead of a command. @returns null where it goes to the server */
+  #planned(exchange: Exchange): Given | null {
+    const maildrop = this.#maildrop
+    if (maildrop === null || exchange.origin !== 'client' || this.#session.state !== 'TRANSACTION')
+      return null
+    const plan = maildrop.plan(exchange.command, this.#pipeline.inFlight === 0)
+    if (plan.type === 'look' || plan.type === 'wait')
+      if (maildrop.keepsAlive(exchange.command)) exchange.life ??= new SignsOfLife(this.#output.now)
+    switch (plan.type) {
+      case 'pass':
+        return null
+      case 'wait':
+        return 'waits'
+      case 'look':
+        this.#pipeline.addBefore(
+          exchange,
+          plan.steps.map((step) => this.#ownExchange(step)),
+        )
+        return 'preceded'
+      case 'answer':
+        exchange.local = plan.answer
+        return 'answered'
+      case 'send':
+        this.#sendInstead(exchange, plan)
+        return null
+    }
+  }
+
+  #sendInstead(exchange: Exchange, { instead, rewrite }: Extract<Plan, { type: 'send' }>): void {
+    exchange.rewrite = rewrite
+    if (encodeCommand(exchange.command).equals(instead.wire)) return
+    exchange.command = instead.command
+    exchange.wire = instead.wire
+    this.#narrator.commandReplaced(exchange.number, instead.command, instead.wire)
+  }
+
+  #ownExchange(step: OwnStep): Exchange {
+    const { command, wire } = commandOf(step)
+    return newExchange(0, 'postern', command, wire, NOT_TOLD, this.#output.now, null, step)
+  }
+
+  /** The edge answered what the rules wait for. */
+  #answered(id: number, answer: MaildropAnswer): void {
+    this.#maildrop?.answered(id, answer)
+    this.#deadlines.active(this.#output.now)
+    this.#advance()
+    this.#pullClient()
+  }
+
+  #rulesAreDueAt(): number {
+    if (this.#maildrop?.isAsking !== true) return this.#delayedUntil
+    return Math.min(this.#delayedUntil, this.#deadlines.lastActivity + NOOP_AFTER_MS)
+  }
+
+  /** A delay is over, or the server is to hear from postern. */
+  #rulesGoOn(): void {
+    if (this.#phase !== 'open') return
+    const { now } = this.#output
+    if (now >= this.#delayedUntil) this.#delayedUntil = Number.POSITIVE_INFINITY
+    const isQuiet = now >= this.#deadlines.lastActivity + NOOP_AFTER_MS
+    const step = isQuiet ? (this.#maildrop?.keepAlive() ?? null) : null
+    const { owed } = this.#pipeline
+    if (step !== null && owed !== null) this.#pipeline.addBefore(owed, [this.#ownExchange(step)])
+    if (isQuiet) this.#deadlines.active(now)
+    this.#advance()
   }
 
   // The server's side.
@@ -384,7 +567,7 @@ export class Relay {
         const tooLong = serverFailure('POSTERN_SERVER_PROTOCOL', text, true)
         // Its beginning is passed on, its end can be known no more.
         this.#narrator.anomalies('server', event.anomalies, head?.number ?? 0)
-        if (this.#phase === 'open' && !this.#isForWatcher()) this.#output.write('client', event.wire)
+        if (this.#phase === 'open' && !this.#isForOthers()) this.#output.write('client', event.wire)
         this.#output.trace({ type: 'failure', side: 'server', failure: tooLong })
         this.#close('failed', 'POSTERN_SERVER_PROTOCOL', 'destroy')
         return
@@ -460,16 +643,17 @@ export class Relay {
     for (const anomaly of anomalies)
       this.#narrator.anomaly('server', anomaly, this.#pipeline.head?.number ?? 0, wire.length)
     this.#output.trace({ type: 'unsolicited', octets: wire.length })
-    if (!this.#isForWatcher()) this.#output.write('client', wire)
+    if (!this.#isForOthers()) this.#output.write('client', wire)
     if (this.#pipeline.inFlight > 0 && this.#session.state !== 'AUTHORIZATION') {
       this.#pipeline.strayed()
       this.#send()
     }
   }
 
-  /** What the server says now, and is no content for the client, belongs to a watcher's command. */
-  #isForWatcher(): boolean {
-    return this.#pipeline.awaited?.origin === 'watcher'
+  /** What the server says now, and is no content for the client, belongs to a command of somebody else. */
+  #isForOthers(): boolean {
+    const { awaited } = this.#pipeline
+    return awaited !== null && awaited.origin !== 'client'
   }
 
   #serverGone(): void {
@@ -497,6 +681,7 @@ export class Relay {
 
   #tlsEstablished(side: Side, tls: TlsFacts): void {
     this.#output.trace({ type: 'tls-established', side, tls })
+    this.#tlsVersions[side] = tls.protocol
     if (side === 'server') {
       if (this.#phase === 'server-tls') this.#enter('greeting')
       else if (this.#phase === 'upgrading') this.#stepServerLeg(this.#serverLeg.upgraded())
@@ -659,6 +844,7 @@ export class Relay {
 
   /** What waited for a person, was gathered, or was not told yet. */
   #dropAll(): void {
+    this.#maildrop?.abandon()
     for (const exchange of this.#pipeline.takeAll()) {
       this.#delivery.abandon(exchange)
       this.#holds.end(exchange, 'session-ended', this.#output.now)
@@ -688,9 +874,11 @@ export class Relay {
       this.#letGo(exchange, TIMED_OUT)
       if (this.isClosed) return
     }
-    const { head } = this.#pipeline
-    if (head !== null && this.#output.now >= this.#delivery.signOfLifeAt(head))
-      this.#delivery.keepClientAlive(head)
+    const { owed } = this.#pipeline
+    if (owed !== null && this.#output.now >= this.#delivery.signOfLifeAt(owed))
+      this.#delivery.keepClientAlive(owed)
+    if (this.#output.now >= this.#rulesAreDueAt()) this.#rulesGoOn()
+    if (this.isClosed) return
     if (this.#output.now >= this.#deadline()) this.#deadlinePassed()
   }
 
@@ -704,4 +892,9 @@ export class Relay {
     const isLoggedIn = this.#phase === 'open' && this.#session.state !== 'AUTHORIZATION'
     this.#close(isLoggedIn ? 'idle' : 'login-deadline', 'POSTERN_DEADLINE', 'destroy')
   }
+}
+
+/** RFC 1939 §5 and §7: a message-number is the first argument of what is said about one message. */
+function messageNumberOf({ verb, arguments: words }: Command): number | null {
+  return NAMES_MESSAGE.has(verb) && words[0] !== undefined ? Number(words[0]) : null
 }

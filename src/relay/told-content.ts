@@ -71,6 +71,14 @@ export class ContentTeller {
     if (rest !== null) this.#narrator.content(exchange, 'server', rest, false)
   }
 
+  /** Tells the next piece of what the client gets in the place of a message. */
+  replacedPiece(exchange: Exchange, wire: Buffer): void {
+    if (!this.#attention.isWatched) return
+    exchange.toldInstead ??= new ToldContent(true, this.#mostOf(exchange))
+    const part = exchange.toldInstead.take(wire)
+    if (part !== null) this.#narrator.content(exchange, 'postern', part, true)
+  }
+
   /** Tells what the client got in the place of the server's content. */
   replaced(exchange: Exchange, content: Buffer): void {
     if (!this.#attention.isWatched) return

@@ -28,6 +28,7 @@ export type DialogueKind =
   | 'anomaly'
   | 'hint'
   | 'held'
+  | 'rule'
   | 'failure'
   | 'tls'
   | 'closed'
@@ -187,6 +188,12 @@ class Writer {
         const text = `${content.kind} passed unseen by breakpoints: ${why}`
         return [{ ...about('held', text, 'attention'), number: content.number, octets: content.octets }]
       }
+      case 'rule-hit':
+        return [ruleLine(content)]
+      case 'maildrop-seen':
+        return [maildropLine(content)]
+      case 'rules-blind':
+        return [about('rule', `rules cannot be asked about this maildrop: ${content.text}`, 'error')]
       case 'failure': {
         const { text, code, hint } = content.failure
         return [
@@ -429,6 +436,20 @@ function releasedLine({ number, kind, verdict, afterMs }: Of<'released'>): Line 
   return { ...about('held', `${kind} ${VERDICTS[verdict]}`, tone), number, durationMs: afterMs }
 }
 
+function ruleLine({ number, message, uniqueId, rule, place, actions, reason, mode }: Of<'rule-hit'>): Line {
+  const subject = message === null ? '' : `, message ${message}`
+  const what = mode === 'failed' ? `could not be asked: ${reason}` : actions.join(', ')
+  const text = `rule "${rule}"${mode === 'shadow' ? ' (shadow, nothing is done)' : ''}${subject}: ${what}`
+  const detail = [`because ${reason}`, `at ${place}`, ...(uniqueId === null ? [] : [`unique-id ${uniqueId}`])]
+  return { ...about('rule', text, mode === 'failed' ? 'error' : 'attention', detail), number }
+}
+
+function maildropLine({ messages, remembered, headers, whole, hidden }: Of<'maildrop-seen'>): Line {
+  const text = `rules have seen the maildrop: ${countOf(messages, 'message')}, ${hidden} hidden`
+  const fetched = `${countOf(headers, 'header section')} and ${countOf(whole, 'whole message')} fetched for them`
+  return about('rule', text, 'plain', [fetched, `${countOf(remembered, 'verdict')} known from before`])
+}
+
 const REASONS: Readonly<Record<ClosedReason, string>> = {
   quit: 'ended by QUIT',
   'client-left': 'the client left without QUIT',
@@ -437,6 +458,7 @@ const REASONS: Readonly<Record<ClosedReason, string>> = {
   'login-deadline': 'closed: the login took too long',
   idle: 'closed: nothing was said for too long',
   drained: 'closed: postern is ending',
+  rule: 'closed by a rule',
   failed: 'closed after a failure',
 }
 

@@ -187,6 +187,11 @@ export class SessionDraft implements SessionRecord {
         if (content.verdict === 'edited' || content.verdict === 'answered' || content.verdict === 'dropped')
           this.wasChanged = true
         return
+      case 'rule-hit':
+        if (content.mode === 'enforce') this.wasChanged = true
+        else if (content.mode === 'failed') this.errors += 1
+        return
+      case 'rules-blind':
       case 'failure':
         this.errors += 1
         return
@@ -196,6 +201,7 @@ export class SessionDraft implements SessionRecord {
       case 'server-connected':
       case 'content':
       case 'not-held':
+      case 'maildrop-seen':
         return
       default:
         unreachable(content)

@@ -60,6 +60,7 @@ export type ClosedReason =
   | 'login-deadline'
   | 'idle'
   | 'drained'
+  | 'rule'
   | 'failed'
 
 /** Codes of what went wrong, stable and documented in the README. */
@@ -91,6 +92,7 @@ export const FAILURE_CODES = {
   POSTERN_DEADLINE: 'a deadline passed',
   POSTERN_WRITE_STALLED: 'a side took no octets though some waited for it',
   POSTERN_LIMIT: 'a limit of sessions was reached',
+  POSTERN_RULES: 'rules on mail could not be carried out',
   POSTERN_SHUTTING_DOWN: 'postern is ending',
   POSTERN_CAPTURE_ENCRYPTED: 'a capture shows a session that goes on in TLS',
   POSTERN_CAPTURE_INCOMPLETE: 'a capture lacks a part of the session',
@@ -240,6 +242,36 @@ export type TraceContent =
       /** It alone is over the limit, or all that is held and gathered together is. */
       readonly reason: 'too-large' | 'no-room'
     }
+  /** A rule holds for a message or a command. Texts are harmless. */
+  | {
+      readonly type: 'rule-hit'
+      /** Of the command that the rule is about; 0 where it is about a message. */
+      readonly number: number
+      /** Message-number at the server; null where the rule is about a command. */
+      readonly message: number | null
+      readonly uniqueId: string | null
+      readonly rule: string
+      /** `FILE:LINE`. */
+      readonly place: string
+      /** What it does, in words of the rule file. */
+      readonly actions: readonly string[]
+      readonly reason: string
+      /** `shadow`: nothing was done; `failed`: it could not be asked or carried out. */
+      readonly mode: 'enforce' | 'shadow' | 'failed'
+    }
+  /** Before the first listing, the rules have seen of the maildrop what they need. Counts of messages. */
+  | {
+      readonly type: 'maildrop-seen'
+      readonly messages: number
+      /** With a verdict of an earlier session. */
+      readonly remembered: number
+      /** Of which the header section, or all, was fetched for the rules. */
+      readonly headers: number
+      readonly whole: number
+      readonly hidden: number
+    }
+  /** Rules cannot be asked about this maildrop: its messages pass as they are, or are refused where a rule says so. */
+  | { readonly type: 'rules-blind'; readonly text: string }
   | { readonly type: 'failure'; readonly side: Side; readonly failure: Failure }
   | {
       readonly type: 'session-closed'

@@ -130,6 +130,7 @@ class Edge {
       showsUserNames: script.showsUserNames,
       attention: script.isWatched ? { isWatched: true, messageOctets: 0 } : NO_ATTENTION,
       interceptor: script.isWatched ? new TestBreakpoint(['reply']) : NO_INTERCEPTOR,
+      rules: null,
       keepsClientAlive: true,
     })
     this.#feed({ type: 'accepted' })

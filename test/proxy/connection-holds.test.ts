@@ -56,6 +56,7 @@ async function holding(): Promise<Held> {
         showsUserNames: true,
         attention: { isWatched: true, messageOctets: 0 },
         interceptor: new TestBreakpoint(['command'], ({ verb }) => verb === 'STAT', { holdMs: 300 }),
+        rules: null,
         keepsClientAlive: true,
       },
       serverHost: '127.0.0.1',

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { GatheredReply, SIGN_OF_LIFE_MS } from '../../src/relay/gathered-reply.js'
+import { GatheredReply } from '../../src/relay/gathered-reply.js'
 import { HoldingRoom } from '../../src/relay/holding-room.js'
 
 const status = { indicator: '+OK', responseCode: null, text: '5 octets' } as const
 const wire = Buffer.from('+ok 5 octets\r\n')
 
 function gathered(most: number, room: HoldingRoom | null = null): GatheredReply {
-  return new GatheredReply('message', { status, wire }, { most, room }, 1_000)
+  return new GatheredReply('message', { status, wire }, { most, room })
 }
 
 describe('a gathered reply', () => {
@@ -24,19 +24,22 @@ describe('a gathered reply', () => {
     expect(room.taken).toBe(0)
   })
 
-  test('gives signs of life in the octets of the server, and later what is left of its line', () => {
-    const reply = gathered(5)
-    expect(reply.restOf(wire)).toBe(wire)
-    expect(reply.signOfLifeAt).toBe(1_000 + SIGN_OF_LIFE_MS)
-    expect(reply.signOfLife(20_000).toString()).toBe('+ok')
-    expect(reply.signOfLifeAt).toBe(20_000 + SIGN_OF_LIFE_MS)
-    expect(reply.signOfLife(30_000).toString()).toBe(' ')
-    expect(reply.isCommitted).toBe(true)
-    expect(reply.restOf(wire).toString()).toBe(' 5 octets\r\n')
+  test('that does not fit keeps nothing from then on, and gives its room back', () => {
+    const room = new HoldingRoom(7)
+    const reply = gathered(5, room)
+    reply.add(Buffer.from('abc'))
+    reply.giveUp('too-large')
+    expect(reply.add(Buffer.from('d'))).toBe('too-large')
+    expect(reply.notKept).toBe('too-large')
+    expect(reply.pieces).toEqual([])
+    expect(room.taken).toBe(0)
   })
 
-  test('that is a capability list gives none', () => {
-    const list = new GatheredReply('capabilities', { status, wire }, { most: 5, room: null }, 0)
-    expect(list.signOfLifeAt).toBe(Number.POSITIVE_INFINITY)
+  test('of which enough is here keeps that and no more', () => {
+    const reply = gathered(5)
+    reply.add(Buffer.from('abc'))
+    reply.stop()
+    expect(reply.add(Buffer.from('d'))).not.toBeNull()
+    expect(Buffer.concat(reply.pieces).toString()).toBe('abc')
   })
 })

@@ -33,9 +33,9 @@ class Sent {
   /** @returns what is sent now */
   send(): string {
     this.pipeline.send(({ command }) => {
-      if (command.keyword === this.holds) return false
+      if (command.keyword === this.holds) return 'waits'
       this.#sent.push(command.keyword)
-      return true
+      return 'sent'
     })
     return this.#sent.splice(0).join(' ')
   }

@@ -3,6 +3,7 @@ import { DEFAULT_LIMITS, type Limits } from '../../src/pop3/limits.js'
 import { type Interceptor, NO_INTERCEPTOR } from '../../src/relay/interception.js'
 import { Relay, type RelayOptions } from '../../src/relay/relay.js'
 import type { RelayEffect, RelayInput } from '../../src/relay/relay-input.js'
+import type { SessionRules } from '../../src/rules/verdict.js'
 import {
   type Attention,
   NO_ATTENTION,
@@ -30,6 +31,7 @@ export interface ConversationOptions {
   readonly showsUserNames?: boolean
   readonly attention?: Attention
   readonly interceptor?: Interceptor
+  readonly rules?: SessionRules
   readonly keepsClientAlive?: boolean
 }
 
@@ -56,6 +58,7 @@ export class Conversation {
       showsUserNames: options.showsUserNames ?? true,
       attention: options.attention ?? NO_ATTENTION,
       interceptor: options.interceptor ?? NO_INTERCEPTOR,
+      rules: options.rules ?? null,
       keepsClientAlive: options.keepsClientAlive ?? true,
     }
     this.relay = new Relay(relayOptions)

@@ -63,6 +63,9 @@ describe('the set of events', () => {
       'type hold number kind breakpoint releaseAt',
       'type hold number kind verdict afterMs',
       'type number kind octets reason',
+      'type number message uniqueId rule place actions.0 actions.1 reason mode',
+      'type messages remembered headers whole hidden',
+      'type text',
       'type side failure.code failure.isPermanent failure.text failure.hint',
       'type reason code user state commands messages octets.fromClient octets.toClient octets.fromServer octets.toServer durationMs',
     ])

@@ -227,6 +227,7 @@ const CLOSED_TEXTS = {
   'server-refused': 'DENY',
   'login-deadline': 'SLOW',
   idle: 'IDLE',
+  rule: 'RULE',
   failed: 'FAIL',
 } as const
 
