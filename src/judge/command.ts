@@ -1,0 +1,155 @@
+/**
+ * Any program as a judge: the message on its standard input, the verdict by its exit status. Owns the process and all
+ * that it starts in its group; knows nothing of what the program does.
+ */
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import type { JudgeAnswer } from '../rules/verdict.js'
+import { safeText } from '../trace/safe-text.js'
+import {
+  type Adapter,
+  answerOf,
+  errorCode,
+  firstLine,
+  type Question,
+  quoted,
+  type Trouble,
+} from './adapter.js'
+import { type JudgeLimits, QUOTED_CODE_POINTS } from './limits.js'
+
+// The first line is all that is ever shown of an output.
+const KEPT_OCTETS = 4_096
+
+/** Where programs are found if postern itself has no PATH. */
+const USUAL_PATH = '/usr/local/bin:/usr/bin:/bin'
+
+/**
+ * Asks a program, started without a shell, with nothing in its environment but `PATH`, `POSTERN_SESSION`,
+ * `POSTERN_CLIENT`, `POSTERN_USER` (empty where not known) and `POSTERN_SERVICE`.
+ *
+ * @returns `clean` for exit status 0, `bad` for 1, trouble for everything else; the finding is the first line of stdout
+ */
+export function command(program: string, args: readonly string[], limits: JudgeLimits): Adapter {
+  return {
+    subject: `command ${safeText(program)}`,
+    isToldUser: true,
+    async ask(question, signal) {
+      if (signal.aborted) return { trouble: 'was not waited for' }
+      try {
+        const child = spawn(program, args, {
+          // A process group of its own, so that whatever it starts ends with it.
+          detached: true,
+          shell: false,
+          stdio: ['pipe', 'pipe', 'pipe'],
+          env: environmentOf(question),
+        })
+        return await follow(child, question.message, signal, limits)
+      } catch (error) {
+        // A NUL in an argument, or no descriptors for its pipes.
+        return startTrouble(error)
+      }
+    },
+  }
+}
+
+function environmentOf({ about }: Question): Record<string, string> {
+  return {
+    PATH: process.env.PATH ?? USUAL_PATH,
+    POSTERN_SESSION: safeText(about.session),
+    POSTERN_CLIENT: safeText(about.client),
+    POSTERN_USER: safeText(about.user ?? ''),
+    POSTERN_SERVICE: safeText(about.service),
+  }
+}
+
+/** Resolves once the program has ended and nothing of its group is left. */
+async function follow(
+  child: ChildProcessWithoutNullStreams,
+  message: Buffer,
+  signal: AbortSignal,
+  limits: JudgeLimits,
+): Promise<JudgeAnswer | Trouble> {
+  return await new Promise((resolve) => {
+    const stdout = new FirstOctets()
+    const stderr = new FirstOctets()
+    let written = 0
+    let isTooMuch = false
+    let ending: NodeJS.Timeout | undefined
+    const kill = (): void => killGroup(child)
+    const read = (output: FirstOctets, octets: Buffer): void => {
+      output.add(octets)
+      written += octets.length
+      if (written <= limits.outputOctets || isTooMuch) return
+      isTooMuch = true
+      kill()
+    }
+    const settle = (outcome: JudgeAnswer | Trouble): void => {
+      clearTimeout(ending)
+      signal.removeEventListener('abort', kill)
+      resolve(outcome)
+    }
+    child.on('error', (error) => settle(startTrouble(error)))
+    // Not started: there is nothing but the error to wait for, and without descriptors not even pipes.
+    if (child.pid === undefined) return
+    signal.addEventListener('abort', kill, { once: true })
+    child.stdout.on('data', (octets: Buffer) => read(stdout, octets))
+    child.stderr.on('data', (octets: Buffer) => read(stderr, octets))
+    child.on('exit', () => {
+      // What it left behind in its group holds the pipes open, and would outlive the question.
+      kill()
+      ending = setTimeout(() => {
+        child.stdin.destroy()
+        child.stdout.destroy()
+        child.stderr.destroy()
+      }, limits.outputMs)
+    })
+    child.on('close', (status, killedBy) => {
+      if (isTooMuch) settle({ trouble: `wrote more than ${limits.outputOctets} octets and was killed` })
+      else settle(judgement(status, killedBy, stdout.octets, stderr.octets))
+    })
+    // A program may decide before it has read everything: EPIPE here says nothing against its verdict.
+    child.stdin.on('error', () => {})
+    child.stdin.end(message)
+  })
+}
+
+function judgement(
+  status: number | null,
+  killedBy: NodeJS.Signals | null,
+  stdout: Buffer,
+  stderr: Buffer,
+): JudgeAnswer | Trouble {
+  const finding = firstLine(stdout)
+  if (status === 0) return answerOf('clean', null, finding)
+  if (status === 1) return answerOf('bad', null, finding)
+  const how = status === null ? `was ended by ${killedBy ?? 'a signal'}` : `ended with status ${status}`
+  const said = firstLine(stderr).trim()
+  // Unquoted: the tools of a system write these as sentences.
+  return { trouble: said === '' ? how : `${how}: ${safeText(said, QUOTED_CODE_POINTS)}` }
+}
+
+function startTrouble(error: unknown): Trouble {
+  const code = errorCode(error)
+  if (code === 'ENOENT') return { trouble: 'does not exist' }
+  if (code === 'EACCES') return { trouble: 'may not be executed' }
+  if (code === 'EMFILE') return { trouble: 'cannot be started: postern has no descriptors left' }
+  return { trouble: `cannot be started: ${quoted(error instanceof Error ? error.message : String(error))}` }
+}
+
+function killGroup(child: ChildProcessWithoutNullStreams): void {
+  if (child.pid === undefined) return
+  try {
+    process.kill(-child.pid, 'SIGKILL')
+  } catch {
+    // Nothing of the group is left.
+  }
+}
+
+/** The beginning of an output; the rest is read and forgotten, so that the program is never kept from writing. */
+class FirstOctets {
+  octets = Buffer.alloc(0)
+
+  add(octets: Buffer): void {
+    const room = KEPT_OCTETS - this.octets.length
+    if (room > 0) this.octets = Buffer.concat([this.octets, octets.subarray(0, room)])
+  }
+}
