@@ -58,7 +58,7 @@ export const NO_INTERCEPTOR: Interceptor = {
   holdsCommands: false,
   holdsReplies: false,
   holdsMessages: false,
-  room: new HoldingRoom(0),
+  room: new HoldingRoom(),
   catches: () => null,
 }
 

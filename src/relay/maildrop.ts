@@ -8,6 +8,7 @@
  * send: the server's where nothing is changed, else counted from what the edits make of the message.
  */
 import { MAIL_LIMITS } from '../mail/limits.js'
+import { announces, decodeCapabilities } from '../pop3/capabilities.js'
 import type { Command } from '../pop3/command.js'
 import { encodeStatusLine } from '../pop3/encoder.js'
 import type { StatusLine } from '../pop3/reply-decoder.js'
@@ -142,8 +143,9 @@ class Entry implements MaildropMessage {
   message: Buffer | null = null
   judged: JudgeAnswers | null = null
   unseen: string | null = null
-  /** It is being looked at or asked about. */
+  /** It is being looked at or asked about, and what for. */
   isUnderWay = false
+  lookedAtFor: Purpose = 'listing'
   readonly told = new Set<string>()
 
   constructor(number: number, size: number, uniqueId: string | null) {
@@ -175,7 +177,8 @@ export class Maildrop {
   /** Everything is examined for this before the first listing; null where listings pass as they are. */
   readonly #surveyFor: Purpose | null
   #phase: 'new' | 'listing' | 'listed' | 'blind' = 'new'
-  #hasTop = true
+  /** Whether the server knows TOP: as it announced, or as it turned out. */
+  #top: 'unknown' | 'known' | 'refused' = 'unknown'
   #hasUniqueIds = false
   #uniqueIds: ReadonlyMap<number, string> = new Map()
   #scanListing: Buffer | null = null
@@ -193,6 +196,7 @@ export class Maildrop {
   readonly #questions = new Map<number, Question>()
   #asked = 0
   #keptDeleted = 0
+  #isResetting = false
   #facts = { messages: 0, remembered: 0, headers: 0, whole: 0, hidden: 0 }
 
   constructor(parts: MaildropParts) {
@@ -234,6 +238,8 @@ export class Maildrop {
     if (this.#phase === 'blind') return this.#rules.refusesUnseen ? answer(BLIND) : PASS
     const look = this.#list() ?? this.#survey()
     if (look !== null) return look
+    // Until RSET is answered nobody knows what is deleted.
+    if (this.#isResetting) return WAIT
     switch (verb) {
       case 'STAT':
       case 'LIST':
@@ -246,12 +252,15 @@ export class Maildrop {
         return this.#planDeletion(command)
       default:
         // RSET: the server unmarks its own, and what only seemed deleted is unmarked when it says so.
+        if (!isIdle) return WAIT
+        this.#isResetting = true
         return PASS
     }
   }
 
   /** The server answered a command that names messages by its own numbers, whoever gave it. */
   replied({ verb, arguments: words }: Command, { indicator }: StatusLine): void {
+    if (verb === 'RSET') this.#isResetting = false
     if (indicator !== '+OK' || this.#phase !== 'listed') return
     if (verb === 'DELE') {
       const entry = this.#byNumber.get(Number(words[0]))
@@ -264,6 +273,8 @@ export class Maildrop {
     this.#owed -= 1
     switch (step.type) {
       case 'capabilities':
+        if (reply.content !== null && announces(decodeCapabilities(reply.content), 'TOP')) this.#top = 'known'
+        return
       case 'keep-alive':
         return
       case 'scan-listing':
@@ -430,8 +441,8 @@ export class Maildrop {
       this.#settle(entry, purpose, unexamined(this.#rules, entry.unseen ?? 'the rules could not decide'))
       return
     }
-    entry.purpose = purpose
-    const by = sight === 'header' && this.#hasTop ? 'TOP' : 'RETR'
+    entry.lookedAtFor = purpose
+    const by = sight === 'header' && this.#top !== 'refused' ? 'TOP' : 'RETR'
     this.#weight += by === 'TOP' ? 1 : WHOLE_WEIGHT
     this.#steps.push({ type: 'look', message: entry, by })
   }
@@ -442,15 +453,18 @@ export class Maildrop {
       if (by === 'RETR') {
         this.#facts.whole += 1
         entry.message = content
-      } else this.#facts.headers += 1
+      } else {
+        this.#facts.headers += 1
+        this.#top = 'known'
+      }
       const header = headerSectionOf(content)
       if (header.length <= MAIL_LIMITS.headerOctets) entry.header = header
       else entry.unseen = `its header section has more than ${MAIL_LIMITS.headerOctets} octets`
     } else if (notKept === 'too-large') entry.unseen = `it is larger than may be held (${entry.size} octets)`
     else if (notKept === 'no-room') entry.unseen = 'too many messages are held already'
-    else if (by === 'TOP') this.#hasTop = false
+    else if (by === 'TOP' && this.#top !== 'known') this.#top = 'refused'
     else entry.unseen = `the server refused it: ${status.text}`
-    this.#goOn(entry, entry.purpose)
+    this.#goOn(entry, entry.lookedAtFor)
   }
 
   #judge(entry: Entry, purpose: Purpose, judges: readonly string[]): void {
@@ -612,7 +626,7 @@ export class Maildrop {
       case 'message':
         return { type: 'send', instead: commandLine(`RETR ${entry.number}`), rewrite }
       case 'notice': {
-        const fetch = this.#hasTop ? `TOP ${entry.number} 0` : `RETR ${entry.number}`
+        const fetch = this.#top === 'known' ? `TOP ${entry.number} 0` : `RETR ${entry.number}`
         return { type: 'send', instead: commandLine(fetch), rewrite }
       }
     }

@@ -289,7 +289,8 @@ export class Relay {
       if (exchange === null || local === null) return
       const failure = this.#delivery.answer(exchange, local)
       if (failure !== null) {
-        this.#fail('server', failure)
+        this.#output.trace({ type: 'failure', side: 'server', failure })
+        this.#close('failed', failure.code, 'destroy')
         return
       }
       this.#narrator.answered(exchange.number)

@@ -1,0 +1,326 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { noticeOf } from '../../src/mail/notice.js'
+import { Conversation, type ConversationOptions } from '../support/conversation.js'
+import {
+  type Fate,
+  type ModelMessage,
+  type ModelOptions,
+  ModelRules,
+  ModelServer,
+  ModelView,
+  NOTICE,
+  noticesAre,
+  settle,
+} from '../support/model-maildrop.js'
+
+noticesAre((header) => noticeOf(Buffer.from(header, 'latin1'), NOTICE).toString('latin1'))
+
+const fate = fc.record<Fate>({
+  kind: fc.constantFrom('none', 'none', 'hide', 'tag', 'body', 'notice', 'keep', 'refuse', 'quarantine'),
+  sight: fc.constantFrom('listing', 'header', 'message', 'judge'),
+})
+
+const line = fc.constantFrom('', '.', '..', '.cat', 'a cat and a cat', 'dog', 'x'.repeat(100), '. ', 'cat.')
+const octets = fc.array(line, { maxLength: 8 }).map((lines) => {
+  const body = lines.map((each) => `${each}\r\n`).join('')
+  return `Subject: a mail\r\nFrom: a@example.org\r\n.dot: x\r\n\r\n${body}`
+})
+
+const maildrop: fc.Arbitrary<readonly ModelMessage[]> = fc
+  .array(fc.record({ octets, fate }), { maxLength: 6 })
+  .map((messages) => messages.map((message, index) => ({ ...message, uniqueId: `id-${index}` })))
+
+const options = fc.record<ModelOptions>({
+  hasTop: fc.boolean(),
+  hasUniqueIds: fc.boolean(),
+  pipelines: fc.boolean(),
+})
+
+const number = fc.integer({ min: 0, max: 7 })
+const command = fc.oneof(
+  fc.constantFrom('STAT', 'LIST', 'UIDL', 'RSET', 'NOOP'),
+  number.map((n) => `LIST ${n}`),
+  number.map((n) => `UIDL ${n}`),
+  number.map((n) => `RETR ${n}`),
+  fc.tuple(number, fc.constantFrom(0, 1, 3, 99_999_999)).map(([n, lines]) => `TOP ${n} ${lines}`),
+  number.map((n) => `DELE ${n}`),
+)
+
+/** Commands in one go, and how the octets of either side are torn. */
+const dialogue = fc.record({
+  batches: fc.array(fc.array(command, { minLength: 1, maxLength: 5 }), { maxLength: 8 }),
+  pieceOctets: fc.constantFrom(1, 2, 7, 65_536),
+})
+
+function inPieces(size: number): (octets: string) => readonly string[] {
+  return (text) =>
+    Array.from({ length: Math.ceil(text.length / size) }, (_, at) => text.slice(at * size, (at + 1) * size))
+}
+
+function session(
+  messages: readonly ModelMessage[],
+  model: ModelOptions,
+  rest: ConversationOptions = {},
+  rules = new ModelRules(messages),
+) {
+  const it = Conversation.loggedIn({ rules, ...rest }, model.pipelines ? ['PIPELINING'] : ['UIDL'])
+  it.effects.length = 0
+  return { it, rules, server: new ModelServer(messages, model), view: new ModelView(messages, model) }
+}
+
+/** Takes one reply off the octets that the client got. */
+function takeReply(got: string, line: string): { readonly reply: string; readonly rest: string } {
+  const end = got.indexOf('\r\n') + 2
+  const [verb = '', argument] = line.split(' ')
+  const isLong =
+    verb === 'RETR' || verb === 'TOP' || ((verb === 'LIST' || verb === 'UIDL') && argument === undefined)
+  if (!isLong || got.startsWith('-')) return { reply: got.slice(0, end), rest: got.slice(end) }
+  const behind = got.startsWith('.\r\n', end) ? end + 3 : got.indexOf('\r\n.\r\n', end) + 5
+  return { reply: got.slice(0, behind), rest: got.slice(behind) }
+}
+
+describe('the maildrop that a client sees', () => {
+  test('is one and the same to any sequence of commands, whatever rules hide, change, refuse or keep', () => {
+    fc.assert(
+      fc.property(maildrop, options, dialogue, (messages, model, { batches, pieceOctets }) => {
+        const { it, server, view } = session(messages, model)
+        for (const batch of batches) {
+          const expected = batch.map((each) => view.expect(each))
+          it.client(batch.map((each) => `${each}\r\n`).join(''))
+          settle(it, server, inPieces(pieceOctets))
+          let got = it.takeToClient()
+          for (const [index, each] of batch.entries()) {
+            const { reply, rest } = takeReply(got, each)
+            const wanted = expected[index] ?? ''
+            if (typeof wanted === 'string') expect(reply, each).toBe(wanted)
+            else expect(reply, each).toMatch(wanted)
+            got = rest
+          }
+          expect(got).toBe('')
+        }
+        it.client('QUIT\r\n')
+        settle(it, server)
+        expect(server.quit).toBe(true)
+        expect([...server.deleted].sort()).toEqual([...view.meant].sort())
+        expect(it.anomalies()).toEqual([])
+      }),
+      { numRuns: 400 },
+    )
+  })
+
+  test('costs nothing to look at again where verdicts were remembered', () => {
+    fc.assert(
+      fc.property(maildrop, options, (messages, model) => {
+        const lasting = messages.filter(({ fate: { kind } }) => kind !== 'refuse' && kind !== 'keep')
+        const first = session(lasting, model)
+        first.it.client('LIST\r\n')
+        settle(first.it, first.server)
+        const told = first.it.takeToClient()
+        const rules = new ModelRules(lasting, first.rules.remembered)
+        const second = session(lasting, model, {}, rules)
+        second.it.client('LIST\r\n')
+        settle(second.it, second.server)
+        expect(second.it.takeToClient()).toBe(told)
+        if (!model.hasUniqueIds) return
+        expect(rules.examined).toBe(0)
+        expect(second.server.commands.filter((each) => /^(?:TOP|RETR)/.test(each))).toEqual([])
+      }),
+      { numRuns: 100 },
+    )
+  })
+})
+
+const message = (kind: Fate['kind'], sight: Fate['sight'] = 'header'): ModelMessage => ({
+  octets: 'Subject: x\r\n\r\na cat\r\n',
+  uniqueId: `${kind}-${sight}`,
+  fate: { kind, sight },
+})
+const MODEL: ModelOptions = { hasTop: true, hasUniqueIds: true, pipelines: true }
+
+describe('before the first listing', () => {
+  test('postern asks the server for what the rules need, and nothing where they need nothing', () => {
+    const { it, server } = session([message('hide', 'listing'), message('none', 'listing')], MODEL)
+    it.client('STAT\r\n')
+    settle(it, server)
+    expect(server.commands).toEqual(['CAPA', 'LIST', 'UIDL'])
+    expect(it.takeToClient()).toBe('+OK 1 21\r\n')
+    expect(it.traced('maildrop-seen')).toEqual([
+      { type: 'maildrop-seen', messages: 2, remembered: 0, headers: 0, whole: 0, hidden: 1 },
+    ])
+    expect(it.traced('command').map(({ verb }) => verb)).toEqual(['CAPA', 'USER', 'PASS', 'STAT'])
+  })
+
+  test('listings pass as they are where no rule hides or changes anything', () => {
+    const { it, server } = session([message('keep', 'listing')], MODEL)
+    it.client('STAT\r\nLIST\r\n')
+    settle(it, server)
+    expect(server.commands).toEqual(['CAPA', 'LIST', 'UIDL', 'STAT', 'LIST'])
+  })
+
+  test('looks at many messages in one go, and no more than may be in flight', () => {
+    const { it } = session(
+      Array.from({ length: 200 }, () => message('tag')),
+      MODEL,
+    )
+    it.client('LIST\r\n')
+    expect(it.takeToServer()).toBe('CAPA\r\nLIST\r\nUIDL\r\n')
+    const list = Array.from({ length: 200 }, (_, index) => `${index + 1} 20\r\n`).join('')
+    it.server(`+OK\r\nPIPELINING\r\n.\r\n+OK\r\n${list}.\r\n+OK\r\n.\r\n`)
+    expect(it.takeToServer().split('\r\n')).toHaveLength(65)
+    it.server('+OK\r\nSubject: x\r\n\r\n.\r\n')
+    expect(it.takeToServer()).toBe('TOP 65 0\r\n')
+  })
+})
+
+describe('while the rules look', () => {
+  const waiting = (line: string) => {
+    const { it, server } = session([message('hide', 'judge')], MODEL)
+    it.client(`${line}\r\n`)
+    for (let octets = it.takeToServer(); octets !== ''; octets = it.takeToServer())
+      it.server(server.take(octets))
+    const asked = it.effects.find(({ type }) => type === 'ask')
+    if (asked?.type !== 'ask') throw new Error('nobody was asked')
+    const clean = new Map([['judge', { verdict: 'clean', score: null, finding: '' }]])
+    return {
+      it,
+      server,
+      answer: () => it.feed({ type: 'answered', id: asked.id, answer: { type: 'judged', answers: clean } }),
+    }
+  }
+
+  test.each([
+    ['LIST', '+OK', ' 0 messages (0 octets)\r\n.\r\n'],
+    ['UIDL', '+OK', ' 0 messages (0 octets)\r\n.\r\n'],
+    ['STAT', '+OK', ' 0 0\r\n'],
+  ])('the client of %s is kept alive within the status line', (line, begin, rest) => {
+    const { it, answer } = waiting(line)
+    it.wait(9_999)
+    expect(it.takeToClient()).toBe('')
+    it.wait(1)
+    expect(it.takeToClient()).toBe(begin)
+    it.wait(10_000)
+    expect(it.takeToClient()).toBe(' ')
+    answer()
+    expect(it.takeToClient()).toBe(rest)
+  })
+
+  test('what may be refused is waited for in silence', () => {
+    const { it, answer } = waiting('DELE 1')
+    it.wait(30_000)
+    expect(it.takeToClient()).toBe('')
+    answer()
+    expect(it.takeToClient()).toBe('-ERR there is no message 1\r\n')
+  })
+
+  test('a client that has +OK for a message that is not there sees the connection break, and no lie', () => {
+    const { it, answer } = waiting('RETR 1')
+    it.wait(10_000)
+    expect(it.takeToClient()).toBe('+OK')
+    answer()
+    expect(it.takeToClient()).toBe('')
+    expect(it.actions()).toContain('destroy client')
+    expect(it.traced('failure')).toMatchObject([{ failure: { code: 'POSTERN_RULES' } }])
+  })
+
+  test('the server hears NOOP each minute, and the client nothing of it', () => {
+    const { it, server, answer } = waiting('DELE 1')
+    it.wait(59_999)
+    expect(it.takeToServer()).toBe('')
+    it.wait(1)
+    expect(it.takeToServer()).toBe('NOOP\r\n')
+    it.server(server.take('NOOP\r\n'))
+    it.wait(60_000)
+    expect(it.takeToServer()).toBe('NOOP\r\n')
+    answer()
+    it.server(server.take('NOOP\r\n'))
+    expect(it.takeToClient()).toBe('-ERR there is no message 1\r\n')
+  })
+
+  test('a session that ends keeps nothing, and a late answer changes nothing', () => {
+    const { it, answer } = waiting('LIST')
+    it.feed({ type: 'closed', side: 'client' })
+    expect(answer()).toEqual([])
+  })
+})
+
+describe('a maildrop that cannot be looked at', () => {
+  const blind = (listing: string, refusesUnseen: boolean) => {
+    const rules = Object.assign(new ModelRules([message('hide')]), { refusesUnseen })
+    const it = Conversation.loggedIn({ rules, limits: { listingOctets: 20 } })
+    it.client('LIST\r\n')
+    it.server(`+OK\r\nPIPELINING\r\n.\r\n${listing}+OK\r\n1 a\r\n.\r\n`)
+    return it
+  }
+
+  test.each([
+    ['-ERR not now\r\n', 'the server refused LIST: not now'],
+    ['+OK\r\n1 2\r\n1 3\r\n.\r\n', 'the scan listing of the server cannot be read'],
+    ['+OK\r\nhello\r\n.\r\n', 'the scan listing of the server cannot be read'],
+    [`+OK\r\n1 2\r\n2 ${'2'.repeat(14)}\r\n.\r\n`, 'the scan listing is too long to be held'],
+  ])('%j passes as it is, and says so', (listing, text) => {
+    const it = blind(listing, false)
+    expect(it.traced('rules-blind')).toEqual([{ type: 'rules-blind', text }])
+    expect(it.takeToServer()).toBe('CAPA\r\nLIST\r\nUIDL\r\nLIST\r\n')
+  })
+
+  test('is refused where a rule would rather have mail wait', () => {
+    const it = blind('-ERR not now\r\n', true)
+    expect(it.takeToClient()).toBe(
+      '-ERR [SYS/TEMP] rules could not look at the maildrop; try again later\r\n',
+    )
+  })
+})
+
+describe('a command that means no message', () => {
+  test.each([
+    'RETR',
+    'RETR x',
+    'RETR 1x',
+    'RETR 1 2',
+    'DELE -1',
+    'TOP 1',
+    'TOP 1 x',
+    'LIST 1 2',
+    'RETR 00000000000',
+  ])('%s never reaches a server that might make one of it', (line) => {
+    const { it, server } = session([message('hide'), message('none')], MODEL)
+    it.client(`${line}\r\n`)
+    settle(it, server)
+    expect(it.takeToClient()).toMatch(/^-ERR [^\r\n]+\r\n$/)
+    expect(server.commands.filter((each) => /^(?:RETR|DELE|LIST .)/.test(each))).toEqual([])
+  })
+
+  test.each(['LAST', 'XTND XLST', '*ENV 1', 'XFOO 1'])('%s tells nothing of hidden mail', (line) => {
+    const { it, server } = session([message('hide')], MODEL)
+    it.client(`${line}\r\n`)
+    settle(it, server)
+    expect(it.takeToClient()).toMatch(/^-ERR/)
+    expect(server.commands).toEqual([])
+  })
+})
+
+describe('a message that is too large to be seen', () => {
+  test('is told to the rules as unseen, and the listing goes on', () => {
+    const messages = [
+      { ...message('body'), octets: `Subject: x\r\n\r\n${'cat\r\n'.repeat(300)}` },
+      message('none'),
+    ]
+    class Blinded extends ModelRules {
+      override examine(...[seen, about, purpose]: Parameters<ModelRules['examine']>) {
+        if (seen.unseen === null) return super.examine(seen, about, purpose)
+        expect(seen.unseen).toBe('it is larger than may be held (1514 octets)')
+        return super.examine({ ...seen, number: 2 }, about, purpose)
+      }
+    }
+    const { it, server } = session(
+      messages,
+      MODEL,
+      { limits: { heldMessageOctets: 1_000 } },
+      new Blinded(messages),
+    )
+    it.client('LIST\r\n')
+    settle(it, server)
+    expect(it.takeToClient()).toBe('+OK 2 messages (1535 octets)\r\n1 1514\r\n2 21\r\n.\r\n')
+  })
+})
