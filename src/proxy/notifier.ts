@@ -3,7 +3,6 @@
  * again. Nobody ever waits for it: what cannot be told in time is dropped and counted. A URL may hold a secret, as
  * those of chat services do, so that the log names the host alone.
  */
-import { Buffer } from 'node:buffer'
 import type { Logger } from 'pino'
 import { safeText } from '../trace/safe-text.js'
 

@@ -24,7 +24,7 @@ export interface VerdictCacheLimits {
   readonly octets: number
   /** Octets of one entry as a line; what is longer is not remembered. */
   readonly entryOctets: number
-  /** Octets that wait for the disk; what comes then is remembered in memory alone. */
+  /** Octets that wait for the disk; what comes then is written with everything else as soon as it can be. */
   readonly waitingOctets: number
 }
 
@@ -73,7 +73,7 @@ export class VerdictCacheError extends Error {
 export interface VerdictCacheCounts {
   readonly entries: number
   readonly octets: number
-  /** Entries that did not go to the file when they were set, since the disk was too slow or failed. */
+  /** Entries that did not wait for the disk, since it was too slow or had failed: it gets them when it can. */
   readonly unwritten: number
 }
 
@@ -177,6 +177,8 @@ class EntryFile {
   #timer: NodeJS.Timeout | null = null
   #writing: Promise<void> = Promise.resolve()
   #hasFailed = false
+  /** Something is in memory that the file does not get unless it is written anew. */
+  #isBehind = false
   #isClosed = false
 
   constructor(path: string, lines: Lines, limits: VerdictCacheLimits, log: Logger) {
@@ -205,8 +207,8 @@ class EntryFile {
     if (this.#isClosed) return
     const octets = Buffer.byteLength(line)
     if (this.#hasFailed || this.#waitingOctets + octets > this.#limits.waitingOctets) {
-      // Rewriting puts it into the file after all.
       this.unwritten += 1
+      this.#isBehind = true
       this.#schedule()
       return
     }
@@ -241,7 +243,7 @@ class EntryFile {
   /** Never rejects. */
   async #write(): Promise<void> {
     try {
-      if (this.#hasFailed || this.#isTooLong) await this.#rewrite()
+      if (this.#isBehind || this.#isTooLong) await this.#rewrite()
       else await this.#append()
       if (this.#hasFailed) this.#log.info({ event: 'verdict-cache-written-again', file: this.#path })
       this.#hasFailed = false
@@ -276,6 +278,7 @@ class EntryFile {
    */
   async #rewrite(): Promise<void> {
     this.#takeWaiting()
+    this.#isBehind = false
     const lines = [...this.#lines.rvalues()].filter((line) => line !== undefined)
     const draft = `${this.#path}.new`
     await rm(draft, { force: true })
@@ -303,6 +306,7 @@ class EntryFile {
   /** The file may end within a line now: nothing may be written behind it, and it is written anew before anything is. */
   async #failed(error: unknown): Promise<void> {
     this.#takeWaiting()
+    this.#isBehind = true
     await this.#handle?.close().catch(() => {})
     this.#handle = null
     if (!this.#hasFailed)
