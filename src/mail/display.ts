@@ -40,6 +40,16 @@ export function displayField(name: string, body: Buffer, limits: MailLimits = MA
   return safeText(shown, limits.fieldCharacters) + (rest === 0 ? '' : `… (+${rest} octets)`)
 }
 
+/**
+ * Decodes the body of a field that holds text, such as Subject, to compare it.
+ *
+ * @returns the text, not harmless: controls and line ends of encoded-words are in it; of a field beyond its bound the beginning
+ * Never fails. RFC 2047.
+ */
+export function textOfField(body: Buffer, limits: MailLimits = MAIL_LIMITS): string {
+  return decodeWords(unfold(body.subarray(0, limits.fieldOctets)))
+}
+
 /** Takes the folding out of the body of a field. RFC 5322 §2.2.3. */
 export function unfold(body: Buffer): string {
   return decodeCharset(body, null)

@@ -1,6 +1,7 @@
 /**
  * Every bound on what is looked at within a message. Owns numbers and nothing else. A message beyond a bound is
- * still passed on octet for octet; what is shown of it says that it is not all.
+ * still passed on octet for octet; what is shown of it says that it is not all, and what an edit would change beyond a
+ * bound stays as it came.
  */
 
 /** Bounds of one look at one message. */
@@ -42,4 +43,24 @@ export const MAIL_LIMITS: MailLimits = {
   boundaryLines: 100_000,
   textOctets: 262_144,
   lineCharacters: 2_000,
+}
+
+/** Bounds of edits, which look further than a display does: a text that is shown in part is changed as a whole. */
+export interface EditLimits {
+  /** Octets of a part's text, decoded, that are changed; a larger text stays as it is. */
+  readonly textOctets: number
+  /** Octets of a field that a notice keeps; a larger one is left out. */
+  readonly noticeFieldOctets: number
+  /** Octets in UTF-8 of a file name that gets a suffix; of a longer one the beginning. */
+  readonly fileNameOctets: number
+}
+
+/** The defaults. */
+export const EDIT_LIMITS: EditLimits = {
+  // Decoded, changed and encoded anew it takes some ten times its octets in memory. Texts that people read stay far below.
+  textOctets: 1_048_576,
+  // Several hundred addresses in To. A notice says that a message is not there; it need not carry a mailing list.
+  noticeFieldOctets: 16_384,
+  // File systems allow 255. Each octet may take three characters in a parameter, whose line may have 998.
+  fileNameOctets: 240,
 }

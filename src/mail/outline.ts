@@ -32,6 +32,8 @@ export interface MimePart {
   /** `inline`, `attachment` or what it says; null where none is named. RFC 2183 §2. */
   readonly disposition: string | null
   readonly header: HeaderSection
+  /** Where its header section begins in the message. */
+  readonly start: number
   /** Where its body begins and ends in the message. */
   readonly bodyStart: number
   readonly bodyEnd: number
@@ -123,6 +125,7 @@ class OutlineReader {
       name,
       disposition,
       header,
+      start,
       bodyStart: header.end,
       bodyEnd,
       octets: bodyEnd - header.end,
