@@ -23,6 +23,9 @@ const EXIT_CODE_OF: ReadonlyMap<string, ExitCode> = new Map([
   ['DashboardError', EXIT_CODES.usage],
   ['CertificateError', EXIT_CODES.certificate],
   ['QuarantineError', EXIT_CODES.failure],
+  ['RuleError', EXIT_CODES.configuration],
+  ['RuleFileError', EXIT_CODES.configuration],
+  ['VerdictCacheError', EXIT_CODES.configuration],
 ])
 
 /** Longest line of a message; a path or a quoted value may be long. */

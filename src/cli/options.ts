@@ -37,6 +37,9 @@ export interface SharedOptions {
   readonly writeFilter?: string
   readonly writeMaxSize?: string
   readonly control?: string
+  readonly rules?: readonly string[]
+  readonly quarantine?: string
+  readonly verdicts?: string
   readonly config?: string
   readonly logLevel?: string
 }
@@ -111,6 +114,13 @@ export function addSharedOptions(command: Command): Command {
       '--control <socket>',
       'socket for "postern attach", or none (default: one of its own in $XDG_RUNTIME_DIR/postern)',
     )
+    .option(
+      '-R, --rules <path>',
+      'rules on mail and commands: a file, or a directory of *.yaml, can be repeated (see "postern rules")',
+      repeat,
+    )
+    .option('--quarantine <dir>', 'Maildir for messages that a rule takes away (see "postern quarantine")')
+    .option('--verdicts <file>', 'remember in this file what rules said of messages, beyond a restart')
     .option('--log-level <level>', `${LOG_LEVELS.join(', ')} (default: info)`)
 }
 
@@ -201,6 +211,9 @@ export function checkOptions(options: SharedOptions, directory: string): Checked
         options.control,
         (text): ControlSettings => (text === 'none' ? { type: 'none' } : { type: 'path', path: path(text) }),
       ),
+      rules: readAll('--rules', options.rules, path),
+      quarantineDirectory: read('--quarantine', options.quarantine, path),
+      verdictsFile: read('--verdicts', options.verdicts, path),
       logLevel: read('--log-level', options.logLevel, (text) => {
         const guess = nearest(text, LOG_LEVELS)
         const hint = guess === null ? '' : ` (did you mean ${guess}?)`

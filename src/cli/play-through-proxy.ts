@@ -8,6 +8,7 @@ import {
   DEFAULT_LIMITS,
   DEFAULT_LISTENER,
   DEFAULT_LOG_USER_NAMES,
+  DEFAULT_RULES,
   DEFAULT_SERVICE_NAME,
   DEFAULT_UPSTREAM,
 } from '../config/defaults.js'
@@ -104,6 +105,7 @@ function settingsOf(commandLine: CommandLineSettings): Settings {
     authorityDirectory: defaultAuthorityDirectory(),
     write: null,
     control: { type: 'none' },
+    rules: DEFAULT_RULES,
     services: [service],
   }
 }

@@ -10,6 +10,7 @@ import type { ListenerSettings, LogLevel, Settings, WriteSettings } from '../con
 import { formatLegUrl } from '../config/url.js'
 import { type Proxy as RunningProxy, startProxy } from '../proxy/proxy.js'
 import { Recorder } from '../proxy/recorder.js'
+import { RulesInForce, type RulesPlaces } from '../proxy/rules-in-force.js'
 import { AUTHORITY_KEY_FILE, type Authority, loadAuthority, loadOrCreateAuthority } from '../tls/authority.js'
 import type { Feed } from '../trace/feed.js'
 import { parseBreakpoint } from '../watch/breakpoint-wish.js'
@@ -24,6 +25,7 @@ import { createLog, type Logger } from './log-destination.js'
 import { type CheckedOptions, checkOptions, currentSurroundings, type RunOptions } from './options.js'
 import { note } from './standard-streams.js'
 import { nodeAgeWarning, refuseUnsafeEnvironment, settingsWarnings } from './start-warnings.js'
+import { defaultQuarantineDirectory } from './state-directory.js'
 import { PROGRAM } from './version.js'
 import { Watching } from './watching.js'
 
@@ -101,15 +103,21 @@ async function serve(
   const { feed, breakpoints, history } = watching
   if (face.type === 'output') face.print(feed)
   const authority = authorityFor(settings)
+  const rules = await RulesInForce.open(settings.rules, rulesPlaces(), log)
+  rules.listen({
+    changed: ({ rules: { length } }) => watching.say(`${length} rules are in force`),
+    refused: (text) => watching.say(`the changed rules are refused, those before stay:\n${text}`),
+  })
   const recorder = settings.write === null ? null : await startRecorder(settings.write, feed, log)
   let proxy: RunningProxy | null = null
   try {
     const onKeyLog = keyLog(process.env.SSLKEYLOGFILE ?? '', (line) => watching.say(line))
     const past = isWatchable ? { history } : {}
-    proxy = await startProxy(settings, log, { authority, feed, onKeyLog, breakpoints, ...past })
+    proxy = await startProxy(settings, log, { authority, feed, onKeyLog, breakpoints, rules, ...past })
     await watching.open({ proxy, settings: () => settings, log })
   } catch (error) {
     await proxy?.stop()
+    await rules.close()
     await watching.close()
     // Nothing but its first line is in it, and it would be in the way of the next start.
     await recorder?.stop()
@@ -125,13 +133,14 @@ async function serve(
     drainMs: () => longestDrain(settings),
     announce: (line) => watching.say(line),
     reload: async () => {
-      settings = await reload(proxy, checked, settings, log, face, watching)
+      settings = await reload({ proxy, rules }, checked, settings, log, face, watching)
     },
   })
   // Signals are taken by now: whoever waits for these lines may send one as soon as they are there.
   announceAddresses(proxy, settings)
   if (face.type === 'dashboard') watching.showDashboard()
   const code = await ended
+  await rules.close()
   await watching.close()
   await recorder?.stop()
   return code
@@ -207,7 +216,7 @@ function keyLog(file: string, say: (line: string) => void): ((line: Buffer) => v
 
 /** Takes over a changed configuration, or keeps the old one and says why. */
 async function reload(
-  proxy: RunningProxy,
+  { proxy, rules }: { readonly proxy: RunningProxy; readonly rules: RulesInForce },
   checked: CheckedOptions,
   before: Settings,
   log: Logger,
@@ -217,6 +226,7 @@ async function reload(
   try {
     const { settings } = load(checked)
     if (settings.services.length === 0) throw new UsageError('the configuration defines no service any more')
+    await rules.reload(settings.rules)
     await proxy.reload(settings)
     log.level = logLevel(settings, face)
     log.info({ event: 'reloaded', services: settings.services.map(({ name }) => name) })
@@ -228,6 +238,10 @@ async function reload(
     if (face.type !== 'output') log.error({ event: 'reload-refused', text, problems })
     return before
   }
+}
+
+function rulesPlaces(): RulesPlaces {
+  return { workingDirectory: process.cwd(), quarantineDirectory: defaultQuarantineDirectory() }
 }
 
 function logLevel({ log: { level } }: Settings, face: RunFace): LogLevel {

@@ -7,6 +7,7 @@ import type {
   LegUrl,
   ListenerSettings,
   LogLevel,
+  RulesSettings,
   UpstreamSettings,
   WriteSettings,
 } from './settings.js'
@@ -54,6 +55,14 @@ export const DEFAULT_WRITE: Omit<WriteSettings, 'file'> = {
   filter: null,
   maxOctets: 1_073_741_824,
   keep: 0,
+}
+
+/** No rules: nothing is changed, and nothing is looked at. */
+export const DEFAULT_RULES: RulesSettings = {
+  paths: [],
+  quarantineDirectory: null,
+  verdictsFile: null,
+  keepsClientsAlive: true,
 }
 
 /** Whoever runs postern can look at it without having prepared for it. */

@@ -71,7 +71,13 @@ export function parseConfig(text: string, file: string): ConfigFile {
   return { settings: settleSource(checked.data, dirname(file)), places: new Map(places) }
 }
 
-function issueProblems(
+/**
+ * Words what a schema says of one value, with the place of what it is about.
+ *
+ * @param around path of the value that was checked, within `root`
+ * @returns one problem, or one for each unknown key
+ */
+export function issueProblems(
   issue: z.core.$ZodIssue,
   around: ConfigPath,
   document: YamlDocument,

@@ -70,13 +70,7 @@ const ENTRIES: Readonly<Record<keyof Limits, Entry>> = {
     64 * MIB,
     'Largest message that a breakpoint can hold, and that rules can look at or change as a whole.',
   ],
-  headerOctets: [
-    'header',
-    'octets',
-    4_096,
-    4 * MIB,
-    'Largest header section that rules look at or change.',
-  ],
+  headerOctets: ['header', 'octets', 4_096, 4 * MIB, 'Largest header section that rules look at or change.'],
   listingOctets: [
     'listing',
     'octets',

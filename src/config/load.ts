@@ -16,6 +16,7 @@ import {
   DEFAULT_LISTENER,
   DEFAULT_LOG_LEVEL,
   DEFAULT_LOG_USER_NAMES,
+  DEFAULT_RULES,
   DEFAULT_SERVICE_NAME,
   DEFAULT_UPSTREAM,
   DEFAULT_WRITE,
@@ -28,6 +29,7 @@ import {
   type LegUrl,
   LOG_LEVELS,
   type LogLevel,
+  type RulesSettings,
   type ServiceSettings,
   type Settings,
   type WriteSettings,
@@ -52,6 +54,10 @@ export interface CommandLineSettings {
   readonly writeFilter: string | null
   readonly writeMaxOctets: number | null
   readonly control: ControlSettings | null
+  /** Rule files and directories, absolute; empty where nothing is said. */
+  readonly rules: readonly string[]
+  readonly quarantineDirectory: string | null
+  readonly verdictsFile: string | null
   readonly logLevel: LogLevel | null
 }
 
@@ -72,6 +78,9 @@ export const NO_COMMAND_LINE_SETTINGS: CommandLineSettings = {
   writeFilter: null,
   writeMaxOctets: null,
   control: null,
+  rules: [],
+  quarantineDirectory: null,
+  verdictsFile: null,
   logLevel: null,
 }
 
@@ -136,6 +145,7 @@ export function loadConfig(
     authorityDirectory: commandLine.authorityDirectory ?? base.authorityDirectory,
     write: applyToWrite(base.write, commandLine, origins),
     control: commandLine.control ?? base.control,
+    rules: applyToRules(base.rules, commandLine, origins),
     services,
   }
   refuseContradictions(settings.services)
@@ -174,6 +184,7 @@ function mergeLayers(layers: readonly PartialSettings[], surroundings: Surroundi
     authorityDirectory: last('authorityDirectory') ?? surroundings.authorityDirectory,
     write: last('write'),
     control: last('control') ?? DEFAULT_CONTROL,
+    rules: last('rules') ?? DEFAULT_RULES,
     services: last('services') ?? [],
   }
 }
@@ -204,6 +215,27 @@ function logLevel(
   }
   origins.set('log.level', 'POSTERN_LOG_LEVEL')
   return level
+}
+
+/** Rules named on the command line stand in the place of those that files name. */
+function applyToRules(
+  rules: RulesSettings,
+  commandLine: CommandLineSettings,
+  origins: Map<string, string>,
+): RulesSettings {
+  const { quarantineDirectory, verdictsFile } = commandLine
+  if (commandLine.rules.length > 0) {
+    forget(origins, 'rules.files')
+    origins.set('rules.files', ON_COMMAND_LINE)
+  }
+  if (quarantineDirectory !== null) origins.set('rules.quarantine', ON_COMMAND_LINE)
+  if (verdictsFile !== null) origins.set('rules.verdicts', ON_COMMAND_LINE)
+  return {
+    ...rules,
+    paths: commandLine.rules.length > 0 ? commandLine.rules : rules.paths,
+    quarantineDirectory: quarantineDirectory ?? rules.quarantineDirectory,
+    verdictsFile: verdictsFile ?? rules.verdictsFile,
+  }
 }
 
 /** Another file starts without what a configuration says about its own; the other options change what is there. */

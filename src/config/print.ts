@@ -8,6 +8,7 @@ import { type ConfigPath, formatPath } from './problem.js'
 import type {
   ControlSettings,
   ListenerSettings,
+  RulesSettings,
   ServiceSettings,
   Settings,
   UpstreamSettings,
@@ -34,6 +35,7 @@ function asSource(settings: Settings): object {
     'authority-dir': settings.authorityDirectory,
     ...(settings.write === null ? {} : { write: writeSource(settings.write) }),
     ...controlSource(settings.control),
+    ...rulesSource(settings.rules),
     ...(settings.services.length === 0 ? {} : { services: settings.services.map(serviceSource) }),
   }
 }
@@ -51,6 +53,20 @@ function writeSource({ file, messageOctets, filter, maxOctets, keep }: WriteSett
 /** The usual place is what saying nothing means. */
 function controlSource(control: ControlSettings): object {
   return control.type === 'usual' ? {} : { control: control.type === 'none' ? 'none' : control.path }
+}
+
+/** Without files nothing is said: the other keys would have nothing to be about. */
+function rulesSource(rules: RulesSettings): object {
+  const { paths, quarantineDirectory, verdictsFile, keepsClientsAlive } = rules
+  if (paths.length === 0) return {}
+  return {
+    rules: {
+      files: paths,
+      ...(quarantineDirectory === null ? {} : { quarantine: quarantineDirectory }),
+      ...(verdictsFile === null ? {} : { verdicts: verdictsFile }),
+      'keep-alive': keepsClientsAlive,
+    },
+  }
 }
 
 function serviceSource(service: ServiceSettings): object {
@@ -118,6 +134,7 @@ function originOf(path: ConfigPath, origins: ReadonlyMap<string, string>): strin
     const isPartOfValue =
       candidate.at(-1) === 'url' ||
       formatPath(candidate) === 'write.file' ||
+      formatPath(candidate) === 'rules.files' ||
       ['certificate', 'pins', 'accept-certificates'].includes(String(candidate.at(-2)))
     if (shortened !== undefined && isPartOfValue) return shortened
   }

@@ -29,7 +29,7 @@ export const MOST_RECORDING_OCTETS = 1_099_511_627_776
  * A mapping that refuses unknown keys. The message for such a key is the list of known ones, separated by commas:
  * whoever shows the message looks there for the key that was meant.
  */
-function mapping<Shape extends z.ZodRawShape>(shape: Shape) {
+export function mapping<Shape extends z.ZodRawShape>(shape: Shape) {
   return z.strictObject(shape, {
     error: (issue) => (issue.code === 'unrecognized_keys' ? Object.keys(shape).join(', ') : 'a mapping'),
   })
@@ -288,6 +288,41 @@ const write = z
   )
   .describe('A recording of every session: a file, or a mapping with file and more.')
 
+const ruleFiles = z
+  .union([file, z.array(file, { error: 'the path of a file or a directory, or a list of them' })], {
+    error: 'the path of a file or a directory, or a list of them',
+  })
+  .describe('Rule files, and directories of such (*.yaml, in order of name). Relative to this file.')
+
+const rules = z
+  .union(
+    [
+      ruleFiles,
+      mapping({
+        files: ruleFiles,
+        quarantine: file
+          .describe(
+            'Maildir for messages that a rule takes away. Relative to this file. Default quarantine, beside the directory of the local authority.',
+          )
+          .optional(),
+        verdicts: file
+          .describe(
+            'File that remembers what rules said of messages, so that a restart costs nothing. Relative to this file. Without it they are remembered in memory alone.',
+          )
+          .optional(),
+        'keep-alive': z
+          .boolean()
+          .describe(
+            'Whether a client gets +OK and then a blank every ten seconds, within the status line, while a rule or a person takes long. Default true.',
+          )
+          .meta({ default: true })
+          .optional(),
+      }),
+    ],
+    { error: 'the path of a file or a directory, or a mapping with files' },
+  )
+  .describe('Rules on mail and commands (see "postern rules"): files, or a mapping with files and more.')
+
 /** A configuration file. */
 export const configSchema = mapping({
   log: mapping({
@@ -317,6 +352,7 @@ export const configSchema = mapping({
       'Unix socket at which dashboards attach (postern attach). Relative to this file; none opens none. Default a socket of its own in the runtime directory of the user.',
     )
     .optional(),
+  rules: rules.optional(),
   services: z
     .array(serviceSchema, { error: 'a list of services' })
     .min(1, { error: 'at least one service' })

@@ -75,6 +75,18 @@ export type ControlSettings =
   | { readonly type: 'none' }
   | { readonly type: 'path'; readonly path: string }
 
+/** The rules on mail and commands, and where they keep what they need. */
+export interface RulesSettings {
+  /** Rule files, and directories of such, absolute; in this order. */
+  readonly paths: readonly string[]
+  /** Maildir for messages that a rule takes away, absolute; null is the usual place beside the authority. */
+  readonly quarantineDirectory: string | null
+  /** File that remembers verdicts beyond a restart, absolute; null remembers them in memory alone. */
+  readonly verdictsFile: string | null
+  /** Whether clients get signs of life within the status line while a rule or a person takes long. */
+  readonly keepsClientsAlive: boolean
+}
+
 export interface Settings {
   readonly log: {
     readonly level: LogLevel
@@ -86,5 +98,6 @@ export interface Settings {
   /** Null records nothing. */
   readonly write: WriteSettings | null
   readonly control: ControlSettings
+  readonly rules: RulesSettings
   readonly services: readonly ServiceSettings[]
 }

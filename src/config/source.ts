@@ -7,6 +7,7 @@ import { DEFAULT_LIMITS, type Limits } from '../pop3/limits.js'
 import {
   DEFAULT_LISTEN_URL,
   DEFAULT_LISTENER,
+  DEFAULT_RULES,
   DEFAULT_SERVICE_NAME,
   DEFAULT_UPSTREAM,
   DEFAULT_WRITE,
@@ -20,6 +21,7 @@ import type {
   LegUrl,
   ListenerSettings,
   LogLevel,
+  RulesSettings,
   ServiceSettings,
   UpstreamSettings,
   WriteSettings,
@@ -32,6 +34,7 @@ export interface PartialSettings {
   readonly authorityDirectory: string | null
   readonly write: WriteSettings | null
   readonly control: ControlSettings | null
+  readonly rules: RulesSettings | null
   readonly services: readonly ServiceSettings[] | null
 }
 
@@ -47,6 +50,7 @@ export function settleSource(source: ConfigSource, directory: string): PartialSe
     authorityDirectory: absolute(directory, source['authority-dir']),
     write: source.write === undefined ? null : settleWrite(source.write, directory),
     control: source.control === undefined ? null : settleControl(source.control, directory),
+    rules: source.rules === undefined ? null : settleRules(source.rules, directory),
     services: source.services?.map((service) => settleService(service, directory)) ?? null,
   }
 }
@@ -61,6 +65,16 @@ function settleWrite(source: NonNullable<ConfigSource['write']>, directory: stri
     filter: filter ?? null,
     maxOctets: maxOctets ?? DEFAULT_WRITE.maxOctets,
     keep: keep ?? (maxOctets === undefined ? DEFAULT_WRITE.keep : DEFAULT_WRITE_KEEP),
+  }
+}
+
+function settleRules(source: NonNullable<ConfigSource['rules']>, directory: string): RulesSettings {
+  const named = typeof source === 'string' || Array.isArray(source) ? { files: source } : source
+  return {
+    paths: asList(named.files).map((path) => resolve(directory, path)),
+    quarantineDirectory: absolute(directory, named.quarantine),
+    verdictsFile: absolute(directory, named.verdicts),
+    keepsClientsAlive: named['keep-alive'] ?? DEFAULT_RULES.keepsClientsAlive,
   }
 }
 

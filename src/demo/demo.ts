@@ -8,7 +8,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Logger } from 'pino'
-import { DEFAULT_LIMITS, DEFAULT_LISTENER, DEFAULT_UPSTREAM } from '../config/defaults.js'
+import { DEFAULT_LIMITS, DEFAULT_LISTENER, DEFAULT_RULES, DEFAULT_UPSTREAM } from '../config/defaults.js'
 import type { LegUrl, Settings } from '../config/settings.js'
 import { type Authority, memoryAuthority } from '../tls/authority.js'
 import { shellWord } from '../tls/certificate-error.js'
@@ -189,6 +189,7 @@ function settingsOf(serverPort: number, listeners: readonly LegUrl[], certificat
     authorityDirectory: dirname(certificateFile),
     write: null,
     control: { type: 'none' },
+    rules: DEFAULT_RULES,
     services: [
       {
         name: 'demo',

@@ -5,6 +5,7 @@
 import * as net from 'node:net'
 import * as tls from 'node:tls'
 import type { HeldItem, HoldAnswer } from '../relay/interception.js'
+import type { MaildropAnswer, MaildropQuestion } from '../relay/maildrop.js'
 import { Relay, type RelayOptions } from '../relay/relay.js'
 import type { RelayEffect, RelayInput } from '../relay/relay-input.js'
 import { tlsFacts } from '../tls/facts.js'
@@ -30,6 +31,10 @@ export interface ConnectionOptions {
   readonly onUnhold: (hold: string) => void
   /** What became of a command given to {@link Connection.send}; `problem` null where it was taken. */
   readonly onSendAnswered: (id: string, problem: string | null) => void
+  /** Asks judges or the quarantine for the rules of the session. Never rejects. */
+  readonly ask: (question: MaildropQuestion) => Promise<MaildropAnswer>
+  /** A rule wants a webhook to be told. */
+  readonly onNotify: (about: Extract<RelayEffect, { type: 'notify' }>) => void
   readonly onTrace: (event: TraceEvent) => void
   /** Both sockets are closed. */
   readonly onClosed: () => void
@@ -175,10 +180,21 @@ export class Connection {
       case 'verdict-answered':
         this.#verdictProblem = effect.problem
         break
+      case 'ask':
+        void this.#ask(effect.id, effect.question)
+        break
+      case 'notify':
+        this.#options.onNotify(effect)
+        break
       case 'send-answered':
         this.#options.onSendAnswered(effect.id, effect.problem)
         break
     }
+  }
+
+  async #ask(id: number, question: MaildropQuestion): Promise<void> {
+    const answer = await this.#options.ask(question)
+    if (!this.#relay.isClosed) this.#feed({ type: 'answered', id, answer })
   }
 
   #writeAll(writes: readonly Write[]): void {

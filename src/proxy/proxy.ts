@@ -20,6 +20,7 @@ import { Connection, clock } from './connection.js'
 import { sessionsThatFit } from './descriptors.js'
 import type { History } from './history.js'
 import { ListenError } from './listen-error.js'
+import type { RulesInForce } from './rules-in-force.js'
 import { logTraceEvent, type SessionFacts } from './session-log.js'
 
 /** What the proxy takes beside its settings. */
@@ -31,6 +32,8 @@ export interface ProxyOptions {
   readonly onKeyLog: ((line: Buffer) => void) | null
   /** What is held, and where it is told; without it nothing ever is. */
   readonly breakpoints?: Breakpoints
+  /** The rules that sessions get; without it there are none. */
+  readonly rules?: RulesInForce
   /** Keeps what happens for those who watch later; without it nothing is kept. */
   readonly history?: History
 }
@@ -74,6 +77,9 @@ const TICK_MS = 250
 /** Connections the system may hold for us before they are accepted. */
 const BACKLOG = 511
 
+/** What only a session without rules would hear. */
+const NOBODY_TO_ASK = { type: 'failed', text: 'there are no rules' } as const
+
 /** One service's settings in use: what a new session is made of. */
 interface Route {
   readonly service: ServiceSettings
@@ -85,6 +91,7 @@ interface Route {
   readonly multiLineVerbs: ReadonlySet<string>
   readonly admission: Admission
   readonly showsUserNames: boolean
+  readonly keepsClientsAlive: boolean
 }
 
 interface Listener {
@@ -240,6 +247,7 @@ class RunningProxy implements Proxy {
           multiLineVerbs: new Set(service.multiLineVerbs),
           admission: this.#admissionOf(service.name),
           showsUserNames: settings.log.userNames,
+          keepsClientsAlive: settings.rules.keepsClientsAlive,
         })
       }
     }
@@ -313,6 +321,10 @@ class RunningProxy implements Proxy {
     this.#sessionCount += 1
     const session = `${this.#sessionPrefix}-${this.#sessionCount.toString(36)}`
     const { feed, onKeyLog, breakpoints } = this.#options
+    let user: string | null = null
+    const ruled =
+      this.#options.rules?.forSession({ session, service: facts.service, client, user: () => user }) ?? null
+    const trace = this.#tracer(facts)
     const { url } = route.service.upstream
     const connection = new Connection(socket, {
       relay: {
@@ -332,8 +344,8 @@ class RunningProxy implements Proxy {
         showsUserNames: route.showsUserNames,
         attention: feed.attention,
         interceptor: breakpoints ?? NO_INTERCEPTOR,
-        rules: null,
-        keepsClientAlive: true,
+        rules: ruled?.rules ?? null,
+        keepsClientAlive: route.keepsClientsAlive,
       },
       serverHost: url.host,
       serverPort: url.port,
@@ -345,11 +357,17 @@ class RunningProxy implements Proxy {
         this.#sent.get(id)?.(problem)
         this.#sent.delete(id)
       },
-      onTrace: this.#tracer(facts),
+      ask: (question) => ruled?.ask(question) ?? Promise.resolve(NOBODY_TO_ASK),
+      onNotify: (about) => ruled?.notify(about),
+      onTrace: (event) => {
+        if (event.content.type === 'logged-in') user = event.content.user
+        trace(event)
+      },
       onClosed: () => {
         this.#connections.delete(connection)
         this.#byId.delete(session)
         breakpoints?.left(session)
+        ruled?.leave()
         route.admission.leave(address)
         if (this.#connections.size === 0) this.#whenEmpty?.()
       },

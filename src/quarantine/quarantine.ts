@@ -91,6 +91,11 @@ export interface Quarantine {
    * @param id as {@link keep} returned it
    */
   isReleased(id: string): boolean
+  /**
+   * Another text whenever something was released: what was decided before is to be decided anew. From memory, so that a
+   * release by another process is known about a second later. The same after a restart.
+   */
+  readonly releases: string
   /** Looks for releases no longer. */
   close(): void
 }
@@ -140,6 +145,8 @@ class Store implements Quarantine {
   #octets = 0
   /** By id. */
   #released: ReadonlySet<string> = new Set()
+  /** Hash of these, null where it is not known yet. */
+  #releases: string | null = null
   #releasedAsOf: FolderState = NEVER
   #isLooking = false
   /** One at a time: two keeps of one process must not both find the last place free. */
@@ -163,6 +170,13 @@ class Store implements Quarantine {
 
   close(): void {
     clearInterval(this.#timer)
+  }
+
+  get releases(): string {
+    this.#releases ??= createHash('sha256')
+      .update([...this.#released].sort().join(' '))
+      .digest('hex')
+    return this.#releases
   }
 
   isReleased(id: string): boolean {
@@ -237,6 +251,7 @@ class Store implements Quarantine {
           await writeDurably(note, text, join(this.directory, 'tmp'))
         }
         this.#released = new Set([...this.#released, idOf(copy.sha256)])
+        this.#releases = null
         const seen = join(this.directory, 'cur', `${copy.sha256}${FLAGS}`)
         if (!copy.file.startsWith(join(this.directory, 'cur'))) {
           await moveDurably(copy.file, seen)
@@ -411,6 +426,7 @@ class Store implements Quarantine {
       const isSettled = Date.now() - mtimeMs > SETTLED_AFTER_MS
       const names = (await readdir(folder)).filter((name) => HASH.test(name))
       this.#released = new Set(names.slice(0, this.#limits.released).map(idOf))
+      this.#releases = null
       this.#releasedAsOf = { mtimeMs, isSettled }
     } catch {
       // What was released before stays so; keeping will say what is wrong with the folder.

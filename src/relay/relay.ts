@@ -13,6 +13,7 @@ import type { Secret } from '../pop3/secret.js'
 import { Session } from '../pop3/session.js'
 import type { SessionFields, SessionRules } from '../rules/verdict.js'
 import type { ClosedReason, Failure, Side, TlsFacts } from '../trace/event.js'
+import { safeText } from '../trace/safe-text.js'
 import { ClientLeg } from './client-leg.js'
 import { Deadlines, lateText, type OpenWait, type Phase } from './deadlines.js'
 import { type Decision, decisionOf, unchanged } from './decision.js'
@@ -42,6 +43,7 @@ const NOOP_AFTER_MS = 60_000
 const LONGEST_DELAY_MS = 600_000
 const STLS = Buffer.from('STLS\r\n', 'latin1')
 const NAMES_MESSAGE: ReadonlySet<string> = new Set(['LIST', 'RETR', 'DELE', 'TOP', 'UIDL'])
+const USER_CODE_POINTS = 320
 const NOT_TOLD = { shown: '', isSecret: false } as const
 const TIMED_OUT = unchanged('timed-out')
 /** The state machine of one session. */
@@ -380,13 +382,16 @@ export class Relay {
   /** What conditions may name of the session, harmless to read. */
   #sessionFields(): SessionFields {
     const { sessionId, service, listener, client, server } = this.#options
+    // The name itself, where logs hide it: a condition tells nobody.
+    const { user, mechanism } = this.#session
     return {
       session: sessionId,
       service,
       listener,
       client,
       server,
-      ...this.#narrator.login(),
+      user: user === null ? null : safeText(user, USER_CODE_POINTS),
+      mechanism,
       state: this.#session.state,
       clientTls: this.#tlsVersions.client,
       serverTls: this.#tlsVersions.server,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { nodeAgeWarning, refuseUnsafeEnvironment, settingsWarnings } from '../../src/cli/start-warnings.js'
-import { DEFAULT_LISTENER, DEFAULT_UPSTREAM } from '../../src/config/defaults.js'
+import { DEFAULT_LISTENER, DEFAULT_RULES, DEFAULT_UPSTREAM } from '../../src/config/defaults.js'
 import { ConfigError } from '../../src/config/problem.js'
 import type { ListenerSettings, Settings, UpstreamSettings } from '../../src/config/settings.js'
 import { parseLegUrl } from '../../src/config/url.js'
@@ -17,6 +17,7 @@ function settings(
     authorityDirectory: '/state',
     write: null,
     control: { type: 'none' },
+    rules: DEFAULT_RULES,
     services: [
       {
         name: 'office',

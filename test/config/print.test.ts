@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { DEFAULT_RULES } from '../../src/config/defaults.js'
 import { parseConfig } from '../../src/config/file.js'
 import { LIMIT_FACTS } from '../../src/config/limit-facts.js'
 import { loadConfig, NO_COMMAND_LINE_SETTINGS } from '../../src/config/load.js'
@@ -13,6 +14,7 @@ const FULL = `
 log: { level: debug, user-names: false }
 authority-dir: ca
 write: trace.jsonl
+rules: { files: [rules, more.yaml], quarantine: q, verdicts: v.jsonl, keep-alive: false }
 services:
   - name: office
     listen:
@@ -43,6 +45,7 @@ function settingsOf(text: string): Settings {
     authorityDirectory: settings.authorityDirectory ?? '/state',
     write: settings.write,
     control: settings.control ?? { type: 'usual' },
+    rules: settings.rules ?? DEFAULT_RULES,
     services: settings.services ?? [],
   }
 }

@@ -5,7 +5,7 @@
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Logger, pino } from 'pino'
-import { DEFAULT_LISTENER, DEFAULT_UPSTREAM } from '../../src/config/defaults.js'
+import { DEFAULT_LISTENER, DEFAULT_RULES, DEFAULT_UPSTREAM } from '../../src/config/defaults.js'
 import type { LegSecurity, ListenerSettings, ServiceSettings, Settings } from '../../src/config/settings.js'
 import { DEFAULT_LIMITS, type Limits } from '../../src/pop3/limits.js'
 import { type ProxyOptions, type Proxy as RunningProxy, startProxy } from '../../src/proxy/proxy.js'
@@ -130,6 +130,7 @@ export function settingsOf(services: readonly ServiceSettings[], directory: stri
     authorityDirectory: join(directory, 'authority'),
     write: null,
     control: { type: 'none' },
+    rules: DEFAULT_RULES,
     services,
   }
 }

@@ -67,6 +67,8 @@ async function holding(): Promise<Held> {
       onHold: (item) => items.set(item.hold, item),
       onUnhold: (hold) => items.delete(hold),
       onSendAnswered: (id, problem) => answered.push([id, problem]),
+      ask: () => Promise.resolve({ type: 'failed', text: 'nobody is asked here' }),
+      onNotify: () => {},
       onClosed: () => {},
       onKeyLog: null,
     })

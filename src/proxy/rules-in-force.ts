@@ -1,0 +1,284 @@
+/**
+ * The rules that sessions get: read from files, read again when they change, with their judges, the quarantine, the
+ * memory of verdicts and the webhooks. Owns which rules are in force, and that a session keeps those it began with; knows
+ * nothing of what rules say or of what is done about it.
+ */
+import type { Logger } from 'pino'
+import type { RulesSettings } from '../config/settings.js'
+import type { Judges } from '../judge/judge.js'
+import { createJudges } from '../judge/judges.js'
+import { QUARANTINE_LIMITS } from '../quarantine/limits.js'
+import { openQuarantine, type Quarantine } from '../quarantine/quarantine.js'
+import type { MaildropAnswer, MaildropQuestion } from '../relay/maildrop.js'
+import type { RuleText } from '../rules/rule-file.js'
+import { loadRules, type RuleSet } from '../rules/rule-set.js'
+import { createSessionRules } from '../rules/session-rules.js'
+import type { SessionRules } from '../rules/verdict.js'
+import { Notifier } from './notifier.js'
+import { RuleFileWatch, readRuleFiles } from './rule-files.js'
+import { VerdictCache } from './verdict-cache.js'
+
+/** What is known of a session where rules are asked about it. Texts are harmless. */
+export interface RuledSession {
+  readonly session: string
+  readonly service: string
+  /** Address and port. */
+  readonly client: string
+  /** Asked at the moment, since a login changes it. */
+  readonly user: () => string | null
+}
+
+/** The rules of one session. */
+export interface SessionRulesInForce {
+  readonly rules: SessionRules
+  /** Asks judges or the quarantine. Never rejects. */
+  ask(question: MaildropQuestion): Promise<MaildropAnswer>
+  notify(about: { readonly url: string; readonly rule: string; readonly uniqueId: string | null }): void
+  /** The session is over. */
+  leave(): void
+}
+
+/** Whom rules tell what becomes of them. */
+export interface RulesListener {
+  /** Other rules are in force from now on. */
+  changed(ruleSet: RuleSet): void
+  /** Changed files were refused, and the rules before them stay. */
+  refused(text: string): void
+}
+
+/** Where the rules keep what they need, beside what the settings name. */
+export interface RulesPlaces {
+  /** Where names in messages are relative to, absolute. */
+  readonly workingDirectory: string
+  /** The quarantine where the settings name none, absolute. */
+  readonly quarantineDirectory: string
+}
+
+const NO_LISTENER: RulesListener = { changed: () => {}, refused: () => {} }
+
+/** One rule set in use. Its judges live as long as a session does that began with it. */
+class Generation {
+  readonly ruleSet: RuleSet
+  readonly rules: SessionRules
+  readonly judges: Judges
+  readonly texts: string
+  #sessions = 0
+  #isOver = false
+
+  constructor(ruleSet: RuleSet, rules: SessionRules, judges: Judges, texts: string) {
+    this.ruleSet = ruleSet
+    this.rules = rules
+    this.judges = judges
+    this.texts = texts
+  }
+
+  enter(): void {
+    this.#sessions += 1
+  }
+
+  leave(): void {
+    this.#sessions -= 1
+    this.#closeWhenUnused()
+  }
+
+  end(): void {
+    this.#isOver = true
+    this.#closeWhenUnused()
+  }
+
+  #closeWhenUnused(): void {
+    if (this.#isOver && this.#sessions === 0) this.judges.close()
+  }
+}
+
+/** The rules of a process. */
+export class RulesInForce {
+  readonly #log: Logger
+  readonly #places: RulesPlaces
+  readonly #cache: VerdictCache
+  readonly #notifier: Notifier
+  #settings: RulesSettings
+  #quarantine: Quarantine | null
+  #generation: Generation
+  #watch: RuleFileWatch | null = null
+  #listener = NO_LISTENER
+
+  private constructor(
+    settings: RulesSettings,
+    places: RulesPlaces,
+    log: Logger,
+    parts: {
+      readonly cache: VerdictCache
+      readonly quarantine: Quarantine | null
+      readonly texts: readonly RuleText[]
+    },
+  ) {
+    this.#settings = settings
+    this.#places = places
+    this.#log = log
+    this.#cache = parts.cache
+    this.#quarantine = parts.quarantine
+    this.#notifier = new Notifier(log)
+    this.#generation = this.#generationOf(loadRules(parts.texts), parts.texts)
+  }
+
+  /**
+   * Reads the rules and opens what they need.
+   *
+   * @throws RuleError, RuleFileError, QuarantineError or VerdictCacheError, with nothing left open
+   */
+  static async open(settings: RulesSettings, places: RulesPlaces, log: Logger): Promise<RulesInForce> {
+    const texts = readRuleFiles(settings.paths, places.workingDirectory)
+    const quarantine = await quarantineFor(loadRules(texts), settings, places)
+    const { verdictsFile } = settings
+    const cache =
+      verdictsFile === null ? VerdictCache.inMemory(log) : await VerdictCache.open(verdictsFile, log)
+    const rules = new RulesInForce(settings, places, log, { cache, quarantine, texts })
+    rules.#watchFiles()
+    return rules
+  }
+
+  /** The rules in force. */
+  get ruleSet(): RuleSet {
+    return this.#generation.ruleSet
+  }
+
+  /** Tells whoever shows rules what becomes of them. */
+  listen(listener: RulesListener): void {
+    this.#listener = listener
+  }
+
+  /** The rules for a session that begins; null where there are none. */
+  forSession(about: RuledSession): SessionRulesInForce | null {
+    const generation = this.#generation
+    if (generation.ruleSet.rules.length === 0) return null
+    generation.enter()
+    return {
+      rules: generation.rules,
+      ask: (question) => this.#ask(generation, question, about),
+      notify: ({ url, rule, uniqueId }) => {
+        const { session, service, client, user } = about
+        const nothing = { reason: '', from: null, subject: null, size: null }
+        this.#notifier.notify({
+          ...nothing,
+          url,
+          rule,
+          uniqueId,
+          session,
+          service,
+          client,
+          user: user(),
+          at: Date.now(),
+        })
+      },
+      leave: () => generation.leave(),
+    }
+  }
+
+  /**
+   * Reads the files again, where `settings` says. Sessions that are open keep the rules they have.
+   *
+   * @throws as {@link RulesInForce.open}, with the rules before in force
+   */
+  async reload(settings: RulesSettings = this.#settings): Promise<void> {
+    const texts = readRuleFiles(settings.paths, this.#places.workingDirectory)
+    const ruleSet = loadRules(texts)
+    const isSame = JSON.stringify(texts) === this.#generation.texts
+    const quarantine =
+      this.#quarantine !== null && settings.quarantineDirectory === this.#settings.quarantineDirectory
+        ? this.#quarantine
+        : await quarantineFor(ruleSet, settings, this.#places)
+    if (quarantine !== this.#quarantine) this.#quarantine?.close()
+    this.#quarantine = quarantine
+    this.#settings = settings
+    this.#watchFiles()
+    if (isSame) return
+    this.#generation.end()
+    this.#generation = this.#generationOf(ruleSet, texts)
+    this.#log.info({ event: 'rules-loaded', rules: ruleSet.rules.length, judges: ruleSet.judges.length })
+    this.#listener.changed(ruleSet)
+  }
+
+  /** Ends everything: sessions are closed by now. */
+  async close(): Promise<void> {
+    this.#watch?.close()
+    this.#generation.end()
+    this.#notifier.close()
+    this.#quarantine?.close()
+    await this.#cache.close()
+  }
+
+  #generationOf(ruleSet: RuleSet, texts: readonly RuleText[]): Generation {
+    const remembers = {
+      get: (key: string): unknown => this.#cache.get(this.#keyed(ruleSet, key)),
+      set: (key: string, value: unknown): void => this.#cache.set(this.#keyed(ruleSet, key), value),
+    }
+    const rules = createSessionRules(ruleSet, remembers, Date.now)
+    return new Generation(ruleSet, rules, createJudges(ruleSet.judges), JSON.stringify(texts))
+  }
+
+  /** What was released from quarantine is decided anew. */
+  #keyed(ruleSet: RuleSet, key: string): string {
+    return needsQuarantine(ruleSet) ? `${this.#quarantine?.releases ?? ''} ${key}` : key
+  }
+
+  async #ask(
+    generation: Generation,
+    question: MaildropQuestion,
+    about: RuledSession,
+  ): Promise<MaildropAnswer> {
+    const { session, service, client } = about
+    const user = about.user()
+    const { message } = question
+    if (question.type === 'judge') {
+      const judged = { session, service, user, client: client.replace(/:[0-9]*$/, '') }
+      return { type: 'judged', answers: await generation.judges.ask(question.judges, message, judged) }
+    }
+    if (this.#quarantine === null) return { type: 'failed', text: 'there is no quarantine' }
+    const { rule, reason, uniqueId } = question
+    return await this.#quarantine.keep(message, {
+      rule,
+      reason,
+      user,
+      service,
+      session,
+      at: Date.now(),
+      uniqueId,
+    })
+  }
+
+  #watchFiles(): void {
+    this.#watch?.close()
+    const changed = (): void => void this.#reloadChanged()
+    const blind = (path: string, reason: string): void =>
+      this.#log.warn({ event: 'rules-unwatched', path, text: `${reason}: send SIGHUP after a change` })
+    this.#watch = new RuleFileWatch(this.#settings.paths, changed, blind)
+  }
+
+  async #reloadChanged(): Promise<void> {
+    try {
+      await this.reload()
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error)
+      this.#log.error({
+        event: 'rules-refused',
+        text: `the changed rules are refused, those before stay:\n${text}`,
+      })
+      this.#listener.refused(text)
+    }
+  }
+}
+
+function needsQuarantine({ messageRules }: RuleSet): boolean {
+  return messageRules.some(({ actions }) => actions.some(({ does }) => does.type === 'quarantine'))
+}
+
+/** No folder is made for rules that take nothing away. */
+async function quarantineFor(
+  ruleSet: RuleSet,
+  settings: RulesSettings,
+  places: RulesPlaces,
+): Promise<Quarantine | null> {
+  if (!needsQuarantine(ruleSet)) return null
+  return await openQuarantine(settings.quarantineDirectory ?? places.quarantineDirectory, QUARANTINE_LIMITS)
+}
