@@ -101,7 +101,13 @@ export type Examination =
   /** They must see more before they decide. */
   | { readonly type: 'needs'; readonly sight: 'header' | 'message' }
   /** These judges must be asked about the message, each within its time. */
-  | { readonly type: 'asks'; readonly judges: readonly string[] }
+  | {
+      readonly type: 'asks'
+      /** All that can matter: nobody is asked about the same message a second time. */
+      readonly judges: readonly string[]
+      /** Milliseconds that all of them together may take, where the rules that ask say so. */
+      readonly budgetMs?: number
+    }
 
 /** What is known of a command when rules are asked. Texts are harmless and free of credentials. */
 export interface SeenCommand {
@@ -126,6 +132,8 @@ export interface CommandVerdict {
   } | null
   /** The session ends: behind the answer where there is one, at once otherwise. */
   readonly closes: boolean
+  /** Webhooks to be told, once; none where it is left out. */
+  readonly notifications?: readonly { readonly rule: string; readonly url: string }[]
 }
 
 /** Facts of a session that conditions may name. Texts are harmless. Null where not known. */
@@ -157,6 +165,8 @@ export interface SessionRules {
    * `nothing`: no rule is of messages, and the dialogue passes as if there were no rules.
    */
   readonly sightBeforeMessage: Sight
+  /** Whether a rule keeps messages on the server, so that a DELE must be asked about. */
+  readonly keepsOnServer: boolean
   /** Whether a rule is of commands. */
   readonly judgesCommands: boolean
   /** Whether a rule that wants mail to wait or to be refused rather than to pass unseen is among those of messages. */

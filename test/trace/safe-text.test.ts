@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { decodeText, SAFE_TEXT_CODE_POINTS, safeText } from '../../src/trace/safe-text.js'
+import { expectGrowth } from '../support/growth.js'
 
 describe('safeText', () => {
   it('leaves printable text as it is', () => {
@@ -71,9 +72,19 @@ describe('safeText', () => {
   })
 
   it('bounds its output and its work for input of any length', () => {
-    const begun = process.cpuUsage()
     expect(safeText(Buffer.alloc(16_000_000, 0x1b)).length).toBeLessThan(512 * 8 + 32)
     expect(safeText('\u202e'.repeat(4_000_000)).length).toBeLessThan(512 * 10 + 32)
-    expect(process.cpuUsage(begun).user / 1e6).toBeLessThan(0.5)
+    const inputs = [
+      (length: number) => Buffer.alloc(length, 0x1b),
+      (length: number) => Buffer.from('\u65e5'.repeat(length / 4)),
+      (length: number) => '\u202e'.repeat(length / 4),
+      (length: number) => 'x'.repeat(length),
+    ]
+    for (const inputOf of inputs) {
+      expectGrowth('constant', { from: 1_000_000 }, (length) => {
+        const input = inputOf(length)
+        return () => safeText(input)
+      })
+    }
   })
 })
