@@ -5,7 +5,8 @@
  */
 import type { Logger } from 'pino'
 import type { RulesSettings } from '../config/settings.js'
-import type { Judges } from '../judge/judge.js'
+import { formatDuration } from '../config/units.js'
+import type { JudgedSession, Judges } from '../judge/judge.js'
 import { createJudges } from '../judge/judges.js'
 import { QUARANTINE_LIMITS } from '../quarantine/limits.js'
 import { openQuarantine, type Quarantine } from '../quarantine/quarantine.js'
@@ -13,7 +14,7 @@ import type { MaildropAnswer, MaildropQuestion } from '../relay/maildrop.js'
 import type { RuleText } from '../rules/rule-file.js'
 import { loadRules, type RuleSet } from '../rules/rule-set.js'
 import { createSessionRules } from '../rules/session-rules.js'
-import type { SessionRules } from '../rules/verdict.js'
+import type { JudgeAnswers, SessionRules } from '../rules/verdict.js'
 import { Notifier } from './notifier.js'
 import { RuleFileWatch, readRuleFiles } from './rule-files.js'
 import { VerdictCache } from './verdict-cache.js'
@@ -232,7 +233,7 @@ export class RulesInForce {
     const { message } = question
     if (question.type === 'judge') {
       const judged = { session, service, user, client: client.replace(/:[0-9]*$/, '') }
-      return { type: 'judged', answers: await generation.judges.ask(question.judges, message, judged) }
+      return { type: 'judged', answers: await askWithin(generation.judges, question, judged) }
     }
     if (this.#quarantine === null) return { type: 'failed', text: 'there is no quarantine' }
     const { rule, reason, uniqueId } = question
@@ -267,6 +268,26 @@ export class RulesInForce {
       this.#listener.refused(text)
     }
   }
+}
+
+/** Asks judges, and waits no longer for any of them than the rule wants. */
+async function askWithin(
+  judges: Judges,
+  { judges: names, budgetMs, message }: Extract<MaildropQuestion, { type: 'judge' }>,
+  about: JudgedSession,
+): Promise<JudgeAnswers> {
+  if (budgetMs === null) return await judges.ask(names, message, about)
+  const timers: NodeJS.Timeout[] = []
+  const answers = names.map(async (name): Promise<JudgeAnswers> => {
+    const late = new Promise<JudgeAnswers>((resolve) => {
+      const failed = `${name} gave no answer within the ${formatDuration(budgetMs)} of the rule`
+      timers.push(setTimeout(() => resolve(new Map([[name, { failed }]])), budgetMs))
+    })
+    return await Promise.race([judges.ask([name], message, about), late])
+  })
+  const all = await Promise.all(answers)
+  for (const timer of timers) clearTimeout(timer)
+  return new Map(all.flatMap((each) => [...each]))
 }
 
 function needsQuarantine({ messageRules }: RuleSet): boolean {

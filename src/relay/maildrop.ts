@@ -56,7 +56,13 @@ export type Plan =
 
 /** What the edge is asked about a message. */
 export type MaildropQuestion =
-  | { readonly type: 'judge'; readonly judges: readonly string[]; readonly message: Buffer }
+  | {
+      readonly type: 'judge'
+      readonly judges: readonly string[]
+      /** Milliseconds after which none is waited for; null for each judge's own time. */
+      readonly budgetMs: number | null
+      readonly message: Buffer
+    }
   | {
       readonly type: 'quarantine'
       readonly message: Buffer
@@ -430,7 +436,7 @@ export class Maildrop {
         this.#need(entry, purpose, examination)
         return
       case 'asks':
-        this.#judge(entry, purpose, examination.judges)
+        this.#judge(entry, purpose, examination)
     }
   }
 
@@ -467,7 +473,8 @@ export class Maildrop {
     this.#goOn(entry, entry.lookedAtFor)
   }
 
-  #judge(entry: Entry, purpose: Purpose, judges: readonly string[]): void {
+  #judge(entry: Entry, purpose: Purpose, asked: Extract<Examination, { type: 'asks' }>): void {
+    const { judges, budgetMs } = asked
     const { message } = entry
     if (message === null || entry.judged !== null) {
       this.#settle(entry, purpose, unexamined(this.#rules, 'the rules could not decide'))
@@ -481,7 +488,7 @@ export class Maildrop {
     }
     this.#ask(
       { entry, purpose, roomOctets: message.length, verdict: null },
-      { type: 'judge', judges, message },
+      { type: 'judge', judges, budgetMs: budgetMs ?? null, message },
     )
   }
 
@@ -615,6 +622,8 @@ export class Maildrop {
     const look = this.#examineOne(entry)
     if (look !== null) return look
     const { verdict } = entry
+    // A verdict that was remembered is told where it shows: once, with the message.
+    if (verdict !== null) this.#tell(entry, verdict)
     if (verdict !== null && verdict.refusal !== null) return answer(refusal('SYS/TEMP', verdict.refusal))
     const edits = verdict?.edits ?? []
     const asked = lines === null ? `RETR ${entry.number}` : `TOP ${entry.number} ${lines}`
