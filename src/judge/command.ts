@@ -75,6 +75,11 @@ async function follow(
     let isTooMuch = false
     let ending: NodeJS.Timeout | undefined
     const kill = (): void => killGroup(child)
+    const letGo = (): void => {
+      child.stdin.destroy()
+      child.stdout.destroy()
+      child.stderr.destroy()
+    }
     const read = (output: FirstOctets, octets: Buffer): void => {
       output.add(octets)
       written += octets.length
@@ -96,11 +101,8 @@ async function follow(
     child.on('exit', () => {
       // What it left behind in its group holds the pipes open, and would outlive the question.
       kill()
-      ending = setTimeout(() => {
-        child.stdin.destroy()
-        child.stdout.destroy()
-        child.stderr.destroy()
-      }, limits.outputMs)
+      // What has come meanwhile is read first, however late this timer is.
+      ending = setTimeout(() => setImmediate(letGo), limits.outputMs)
     })
     child.on('close', (status, killedBy) => {
       if (isTooMuch) settle({ trouble: `wrote more than ${limits.outputOctets} octets and was killed` })

@@ -119,8 +119,8 @@ describe('command', () => {
     const how = script(
       `trap '' TERM HUP INT; sleep 600 & echo $! >"${directory.path}/child"; kill -STOP $$; wait`,
     )
-    expect(await askOnce(how, { changed: { budgetMs: 1_000 } })).toEqual({
-      failed: `${subject()} gave no answer within 1 s`,
+    expect(await askOnce(how, { changed: { budgetMs: 3_000 } })).toEqual({
+      failed: `${subject()} gave no answer within 3 s`,
     })
     expect(readFileSync(join(directory.path, 'child'), 'utf8')).toMatch(/^\d+\n$/)
     await until('the processes to be gone', () => !isRunning('pid') && !isRunning('child'))
