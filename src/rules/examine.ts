@@ -167,12 +167,13 @@ class Survey {
   }
 }
 
-function hitOf(rule: Rule, mode: RuleHit['mode'], reason: string): RuleHit {
+/** A rule that holds or failed, to be told. */
+export function hitOf(rule: Rule, mode: RuleHit['mode'], reason: string): RuleHit {
   return { rule: rule.name, place: rule.place, actions: rule.actions.map(({ words }) => words), reason, mode }
 }
 
 /** The condition, and what the judges that it asks have said. */
-function reasonOf(rule: Rule, known: KnownMessage): string {
+export function reasonOf(rule: Rule, known: KnownMessage): string {
   const said = [...rule.when.judges].flatMap((name) => {
     const answer = known.answerOf(name)
     if (answer === null || 'failed' in answer) return []

@@ -10,7 +10,7 @@ import { formatDuration, formatOctets, parseDuration, parseOctets } from '../con
 import { parseHost } from '../config/url.js'
 import { FilterError, parseCondition } from '../expression/filter.js'
 import { compilePattern, type Pattern, PatternError } from '../expression/pattern.js'
-import type { ActionType, IsMeant } from './action.js'
+import { ACTION_FACTS, type ActionType, type IsMeant } from './action.js'
 import { type AttachmentWish, attachmentMatch } from './attachment-match.js'
 import type { JudgeAddress } from './judge-settings.js'
 import {
@@ -259,7 +259,7 @@ const responseCode = read(
 const PARAMETERS = {
   'add-header': headerField('The text of the field.'),
   'set-header': headerField('The text of the field.'),
-  'remove-header': headerName,
+  'remove-header': headerName.describe('The name of the fields.'),
   'tag-subject': template('a tag', ['[external]']),
   'replace-text': mapping({
     pattern: replacePattern.describe('A pattern (RE2), applied to each line.'),
@@ -376,6 +376,8 @@ const action = z
         .partial()
         .superRefine((value, context) => {
           const count = Object.keys(value).length
+          // An unknown key has its own message.
+          if (count === 0 && context.issues.length > 0) return
           if (count !== 1)
             context.addIssue({ code: 'custom', message: 'one action in each item of the list' })
         })
@@ -458,7 +460,16 @@ export type JudgeSource = z.output<typeof judgeSchema>
 /** The schema as JSON Schema (draft 2020-12), for editors that complete and check YAML. */
 export function ruleJsonSchema(): object {
   return {
-    ...z.toJSONSchema(fileSchema, { io: 'input' }),
+    ...z.toJSONSchema(fileSchema, {
+      io: 'input',
+      override: ({ zodSchema, jsonSchema }) => {
+        for (const [type, { meaning }] of Object.entries(ACTION_FACTS)) {
+          if (Object.hasOwn(PARAMETERS, type) && Reflect.get(PARAMETERS, type) === zodSchema) {
+            jsonSchema.description = `${meaning.charAt(0).toUpperCase()}${meaning.slice(1)}.`
+          }
+        }
+      },
+    }),
     title: 'Rules of postern',
     description:
       'Put "# yaml-language-server: $schema=postern-rules.schema.json" on the first line of a rule file.',

@@ -7,6 +7,7 @@ import type { Fields } from '../expression/fields.js'
 import { FIELD_FACTS, FIELD_NAMES, isField } from '../expression/vocabulary.js'
 import { safeText } from '../trace/safe-text.js'
 import { VALUE_CODE_POINTS } from './limits.js'
+import { COMMAND_RULE_FIELDS, MESSAGE_RULE_FIELDS } from './sight.js'
 
 /** What stands where there is no value. */
 const ABSENT = '-'
@@ -38,6 +39,7 @@ interface Placeholder {
 
 /** Names that may stand in braces: texts and numbers, and the tables with `.NAME`. */
 const POSSIBLE: readonly string[] = FIELD_NAMES.flatMap((name) => {
+  if (name !== 'rule' && !MESSAGE_RULE_FIELDS.has(name) && !COMMAND_RULE_FIELDS.has(name)) return []
   const { type } = FIELD_FACTS[name]
   if (type === 'text' || type === 'number') return [name]
   return type === 'table' || type === 'numbers' ? [`${name}.NAME`] : []

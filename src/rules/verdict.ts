@@ -132,6 +132,16 @@ export interface CommandVerdict {
   } | null
   /** The session ends: behind the answer where there is one, at once otherwise. */
   readonly closes: boolean
+  /** What stands behind the verb in the command that the server gets; null where it stays. */
+  readonly argument?: string | null
+  /** Lines that the reply to CAPA gains, and tags that it loses. */
+  readonly capabilities?: { readonly add: readonly string[]; readonly remove: readonly string[] } | null
+  /** Octets a second that the client gets from now on; null where nothing slows it down. */
+  readonly octetsPerSecond?: number | null
+  /** Octets of the reply after which both connections break. */
+  readonly cutOffAfter?: number | null
+  /** One octet in so many of the reply's content is damaged. */
+  readonly corruptEvery?: number | null
   /** Webhooks to be told, once; none where it is left out. */
   readonly notifications?: readonly { readonly rule: string; readonly url: string }[]
 }
@@ -173,6 +183,8 @@ export interface SessionRules {
   readonly refusesUnseen: boolean
   /** Asks the rules of messages. */
   examine(seen: SeenMessage, session: SessionFields, purpose: Purpose): Examination
+  /** What the server's greeting says instead, without its timestamp; null where it stays. */
+  greeting?(session: SessionFields): { readonly text: string; readonly hits: readonly RuleHit[] } | null
   /** Asks the rules of commands. Null where none holds. */
   command(seen: SeenCommand, session: SessionFields): CommandVerdict | null
   /** The verdict of an earlier session on this message, null where it is not known. */
