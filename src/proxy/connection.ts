@@ -13,6 +13,7 @@ import type { TlsFailure } from '../tls/failure.js'
 import type { ClientTls } from '../tls/toward-client.js'
 import type { ServerTls } from '../tls/toward-server.js'
 import type { Failure, Side, TlsFacts, TraceEvent } from '../trace/event.js'
+import { Slowness } from './slowness.js'
 import { describeSocketError } from './socket-error.js'
 import { octetsRead } from './young-collection.js'
 
@@ -68,6 +69,10 @@ export class Connection {
   #serverFullSince = 0
   #endedAt = 0
   #verdictProblem: string | null = null
+  /** A rule slows the client's leg down. */
+  #slowness: Slowness | null = null
+  /** The client's leg ends behind what leaves slowly. */
+  #endsWhenSlow = false
   /** Octets that the client had not taken at the last look after the end. */
   #lingering = 0
 
@@ -186,6 +191,9 @@ export class Connection {
       case 'notify':
         this.#options.onNotify(effect)
         break
+      case 'throttle':
+        this.#slowDown(effect.octetsPerSecond)
+        break
       case 'send-answered':
         this.#options.onSendAnswered(effect.id, effect.problem)
         break
@@ -209,7 +217,34 @@ export class Connection {
     this.#server?.uncork()
   }
 
+  #slowDown(octetsPerSecond: number): void {
+    this.#slowness?.flush()
+    this.#slowness = new Slowness(
+      octetsPerSecond,
+      (octets) => this.#writeNow('client', octets),
+      () => this.#slice(),
+    )
+  }
+
+  /** A slice has left: what is slow on purpose is not stalled. */
+  #slice(): void {
+    const isWaiting = (this.#slowness?.octets ?? 0) > 0
+    if (isWaiting) this.#clientFullSince = clock()
+    else if (this.#client.writableNeedDrain) this.#clientFullSince ||= clock()
+    else this.#clientFullSince = 0
+    if (isWaiting) return
+    if (this.#endsWhenSlow) this.#client.end()
+    this.#regulate()
+  }
+
   #write(side: Side, octets: Buffer): void {
+    if (side === 'client' && this.#slowness !== null) {
+      this.#slowness.add(octets)
+      this.#clientFullSince ||= clock()
+    } else this.#writeNow(side, octets)
+  }
+
+  #writeNow(side: Side, octets: Buffer): void {
     const socket = side === 'client' ? this.#client : this.#server
     if (socket === null || socket.destroyed || socket.writableEnded) return
     if (socket.write(octets)) return
@@ -227,7 +262,7 @@ export class Connection {
 
   /** The last octets of a session may go to a slow reader: as long as some leave, nobody is cut off. */
   #linger(now: number): void {
-    const waiting = this.#client.writableLength
+    const waiting = this.#client.writableLength + (this.#slowness?.octets ?? 0)
     if (waiting !== this.#lingering) {
       this.#lingering = waiting
       this.#endedAt = now
@@ -252,7 +287,7 @@ export class Connection {
     socket.on('data', (octets: Buffer) => this.#octets('client', octets))
     socket.on('end', () => this.#feed({ type: 'end', side: 'client' }))
     socket.on('drain', () => {
-      this.#clientFullSince = 0
+      if ((this.#slowness?.octets ?? 0) === 0) this.#clientFullSince = 0
       this.#regulate()
     })
     socket.on('error', () => {
@@ -262,6 +297,7 @@ export class Connection {
   }
 
   #clientClosed(): void {
+    this.#slowness?.stop()
     this.#clientGone = true
     this.#feed({ type: 'closed', side: 'client' })
     this.#reportIfClosed()
@@ -271,6 +307,7 @@ export class Connection {
     const plain = this.#client
     const { clientTls, onKeyLog } = this.#options
     if (clientTls === null) throw new Error('TLS asked for on a listener without a certificate')
+    this.#slowness?.flush()
     this.#takeUnread('client', plain)
     const wrap = (): void => {
       if (plain.destroyed || this.#relay.isClosed) return
@@ -420,7 +457,8 @@ export class Connection {
     this.#endedAt ||= clock()
     const socket = side === 'client' ? this.#client : this.#server
     if (socket === null || socket.destroyed) return
-    socket.end()
+    if (side === 'client' && (this.#slowness?.octets ?? 0) > 0) this.#endsWhenSlow = true
+    else socket.end()
     // Read on, into nothing, so that the other side's close is seen.
     socket.resume()
   }

@@ -28,7 +28,7 @@ import {
 import { GatheredReply, type NotKept } from './gathered-reply.js'
 import type { Holds } from './hold.js'
 import type { HoldingRoom } from './holding-room.js'
-import { capabilitiesInPlaceOfServer } from './local-answer.js'
+import { capabilitiesByRule, capabilitiesInPlaceOfServer } from './local-answer.js'
 import type { Narrator, ShownStatus } from './narrator.js'
 import type { Output } from './output.js'
 import type { OwnReply, OwnStep } from './own-command.js'
@@ -446,10 +446,11 @@ export class Delivery {
     const capabilities = decodeCapabilities(content)
     this.#narrator.anomalies('server', capabilityAnomalies(capabilities), exchange.number)
     this.#pipeline.serverAnnounces(announces(capabilities, 'PIPELINING'))
-    const own = capabilitiesForClient(capabilities, {
+    const truth = capabilitiesForClient(capabilities, {
       offersStls: this.#clientLeg.offersStlsNow,
       refusesLogin: this.#clientLeg.refusesLogin,
     })
+    const own = capabilitiesByRule(truth, exchange.capabilities ?? null)
     this.#output.write('client', Buffer.concat([gathered.statusLine, own, TERMINATION_LINE]))
     if (!own.equals(content)) this.#contentTeller.replaced(exchange, own)
   }

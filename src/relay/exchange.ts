@@ -5,6 +5,7 @@
 import { type Command, type ReplyShape, replyShapeOf } from '../pop3/command.js'
 import type { StatusLine } from '../pop3/reply-decoder.js'
 import type { Transition } from '../pop3/session.js'
+import type { CommandVerdict } from '../rules/verdict.js'
 import type { Origin } from '../trace/event.js'
 import type { GatheredReply } from './gathered-reply.js'
 import type { Hold } from './hold.js'
@@ -12,6 +13,7 @@ import type { OwnStep } from './own-command.js'
 import type { Rewrite } from './rewrite.js'
 import type { SignsOfLife } from './signs-of-life.js'
 import type { ToldContent } from './told-content.js'
+import type { Trouble } from './trouble.js'
 
 /** TOP with at least this many lines fetches a message whole; fetchmail asks for 99999999. */
 const WHOLE_MESSAGE_LINES = 1_000_000
@@ -71,6 +73,10 @@ export interface Exchange {
   passes: boolean
   /** A reply that does not go on as it comes. */
   gathered: GatheredReply | null
+  /** What a rule wants to go wrong with the reply. */
+  trouble: Trouble | null
+  /** What a rule adds to a capability list and takes from it. */
+  capabilities: CommandVerdict['capabilities']
   /** What rules make of the message that the reply brings. */
   rewrite: Rewrite | null
   /** What the client gets while the reply takes long; null while it does not. */
@@ -110,6 +116,8 @@ export function newExchange(
     hasBegun: false,
     passes: false,
     gathered: null,
+    trouble: null,
+    capabilities: null,
     rewrite: null,
     life: null,
     told: null,

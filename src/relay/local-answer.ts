@@ -84,6 +84,17 @@ export function answerByRule({ answer, closes }: CommandVerdict, shape: ReplySha
   }
 }
 
+/** A capability list with the lines that a rule adds, and without the tags that it takes away. RFC 2449 §3. */
+export function capabilitiesByRule(list: Buffer, wish: CommandVerdict['capabilities']): Buffer {
+  if (wish === undefined || wish === null) return list
+  const removed = new Set(wish.remove.map((tag) => tag.toUpperCase()))
+  const lines = list
+    .toString('latin1')
+    .split('\r\n')
+    .filter((line) => line !== '' && !removed.has((line.split(' ')[0] ?? '').toUpperCase()))
+  return stuffed(Buffer.from([...lines, ...wish.add].map((line) => `${line}\r\n`).join(''), 'latin1'))
+}
+
 /** The list for a server without CAPA, where the client needs one to find STLS (RFC 2595 §4). */
 export function capabilitiesInPlaceOfServer(refusesLogin: boolean): {
   readonly statusLine: Buffer

@@ -4,6 +4,7 @@
  */
 import type { Side, TraceContent } from '../trace/event.js'
 import type { RelayEffect } from './relay-input.js'
+import type { Trouble } from './trouble.js'
 
 /** The effects of a session, input by input. */
 export class Output {
@@ -12,6 +13,8 @@ export class Output {
   #now = 0
   #toClient = 0
   #toServer = 0
+  /** Of the reply that the client gets now. */
+  trouble: Trouble | null = null
 
   /** @param session name that its events carry */
   constructor(session: string) {
@@ -61,10 +64,11 @@ export class Output {
 
   /** Writes octets as they are, never a copy; none is no effect. */
   write(side: Side, octets: Buffer): void {
-    if (octets.length === 0) return
-    if (side === 'client') this.#toClient += octets.length
-    else this.#toServer += octets.length
-    this.#effects.push({ type: 'write', side, octets })
+    const left = side === 'client' && this.trouble !== null ? this.trouble.apply(octets) : octets
+    if (left.length === 0) return
+    if (side === 'client') this.#toClient += left.length
+    else this.#toServer += left.length
+    this.#effects.push({ type: 'write', side, octets: left })
   }
 
   /** Tells observers. */

@@ -81,13 +81,15 @@ export type RelayEffect =
   | { readonly type: 'verdict-answered'; readonly hold: string; readonly problem: string | null }
   /** Ask judges or the quarantine; the answer comes by `answered`, sooner or later, whatever it is. */
   | { readonly type: 'ask'; readonly id: number; readonly question: MaildropQuestion }
-  /** Tell a webhook of a message that a rule holds for, without waiting. */
+  /** Give the client no more than so many octets a second from now on. */
+  | { readonly type: 'throttle'; readonly octetsPerSecond: number }
+  /** Tell a webhook that a rule holds, without waiting. */
   | {
       readonly type: 'notify'
       readonly url: string
       readonly rule: string
-      /** Message-number at the server. */
-      readonly message: number
+      /** Message-number at the server; null where the rule is about a command. */
+      readonly message: number | null
       readonly uniqueId: string | null
       readonly user: string | null
     }

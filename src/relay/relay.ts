@@ -11,7 +11,7 @@ import { encodeCommand, encodeStatusLine } from '../pop3/encoder.js'
 import type { ExpectedOfServer, ServerEvent } from '../pop3/reply-decoder.js'
 import type { Secret } from '../pop3/secret.js'
 import { Session } from '../pop3/session.js'
-import type { SessionFields, SessionRules } from '../rules/verdict.js'
+import type { CommandVerdict, SessionFields, SessionRules } from '../rules/verdict.js'
 import type { ClosedReason, Failure, Side, TlsFacts } from '../trace/event.js'
 import { safeText } from '../trace/safe-text.js'
 import { ClientLeg } from './client-leg.js'
@@ -26,12 +26,19 @@ import { Maildrop, type MaildropAnswer, type Plan } from './maildrop.js'
 import { Narrator } from './narrator.js'
 import { Output } from './output.js'
 import { commandOf, type OwnStep } from './own-command.js'
-import { type CommandRules, isProblem, ownCommand, type PersonCommand } from './person-command.js'
+import {
+  type CommandRules,
+  editedCommand,
+  isProblem,
+  ownCommand,
+  type PersonCommand,
+} from './person-command.js'
 import { localAnswerOf, type PersonReply } from './person-reply.js'
 import { type Given, Pipeline } from './pipeline.js'
 import type { RelayEffect, RelayInput, RelayOptions } from './relay-input.js'
 import { ServerLeg, type ServerLegStep, serverFailure } from './server-leg.js'
 import { SignsOfLife } from './signs-of-life.js'
+import { Trouble } from './trouble.js'
 
 export type { RelayOptions } from './relay-input.js'
 
@@ -345,6 +352,7 @@ export class Relay {
   }
 
   #finish(exchange: Exchange): void {
+    this.#output.trouble = null
     this.#pipeline.finish()
     this.#narrator.answered(exchange.number)
     this.#advance()
@@ -399,6 +407,16 @@ export class Relay {
     }
   }
 
+  /** RFC 1939 §7: the timestamp of a server that takes APOP stays, or nobody could log in by it. */
+  #greetingByRule(greeting: Buffer): Buffer {
+    const ruled = this.#options.rules?.greeting?.(this.#sessionFields()) ?? null
+    if (ruled === null) return greeting
+    for (const hit of ruled.hits)
+      this.#output.trace({ type: 'rule-hit', number: 0, message: null, uniqueId: null, ...hit })
+    const timestamp = /<[^<>\s]+@[^<>\s]+>(?=\s*$)/.exec(greeting.toString('latin1'))?.[0] ?? ''
+    return encodeStatusLine('+OK', null, `${ruled.text} ${timestamp}`.trimEnd())
+  }
+
   /** Asks the rules about a command whose turn has come, once. @returns null where it goes on */
   #ruleCommand(exchange: Exchange): Given | null {
     const { rules } = this.#options
@@ -414,6 +432,7 @@ export class Relay {
     if (verdict === null) return null
     for (const hit of verdict.hits)
       this.#output.trace({ type: 'rule-hit', number, message: null, uniqueId: null, ...hit })
+    this.#obey(exchange, verdict)
     const local = answerByRule(verdict, exchange.shape)
     if (local !== null) this.#clientLeg.replaced(command, null)
     if (verdict.delayMs > 0) {
@@ -423,6 +442,25 @@ export class Relay {
     }
     exchange.local = local
     return local === null ? null : 'answered'
+  }
+
+  /** What a rule does to a command beside answering it. */
+  #obey(exchange: Exchange, verdict: CommandVerdict): void {
+    const { argument, capabilities, octetsPerSecond, cutOffAfter, corruptEvery, notifications } = verdict
+    for (const { rule, url } of notifications ?? []) {
+      const { user } = this.#narrator.login()
+      this.#output.effect({ type: 'notify', url, rule, message: null, uniqueId: null, user })
+    }
+    exchange.capabilities = capabilities ?? null
+    if (octetsPerSecond !== undefined && octetsPerSecond !== null)
+      this.#output.effect({ type: 'throttle', octetsPerSecond })
+    const trouble = { cutOffAfter: cutOffAfter ?? null, corruptEvery: corruptEvery ?? null }
+    if (trouble.cutOffAfter !== null || trouble.corruptEvery !== null) exchange.trouble = new Trouble(trouble)
+    if (argument === undefined || argument === null) return
+    const line = Buffer.from(`${exchange.command.keyword} ${argument}`.trimEnd(), 'utf8')
+    const edited = editedCommand(line, exchange, this.#commandRules)
+    // What could not be a person's edit is no rule's either; the command stays.
+    if (!isProblem(edited)) this.#replaceCommand(exchange, edited)
   }
 
   #afterDelay(exchange: Exchange): Given | null {
@@ -521,7 +559,7 @@ export class Relay {
   #passesWhole(octets: Buffer, now: number): boolean {
     if (this.#phase !== 'open') return false
     const { head } = this.#pipeline
-    if (head?.passes !== true || !this.#serverLeg.takeContent(octets)) return false
+    if (head?.passes !== true || head.trouble !== null || !this.#serverLeg.takeContent(octets)) return false
     this.#deadlines.active(now)
     this.#delivery.piece(head, octets, now)
     return true
@@ -548,7 +586,10 @@ export class Relay {
         return
       case 'reply':
         if (this.#phase === 'stls') this.#stepServerLeg(this.#serverLeg.stlsAnswered(event.status))
-        else if (head !== null) this.#goOn(head, this.#delivery.statusLine(head, event))
+        else if (head !== null) {
+          this.#output.trouble = head.trouble
+          this.#goOn(head, this.#delivery.statusLine(head, event))
+        }
         return
       case 'sasl-challenge':
         this.#delivery.challenge(head, event)
@@ -584,7 +625,7 @@ export class Relay {
   #stepServerLeg(step: ServerLegStep): void {
     switch (step.type) {
       case 'open':
-        this.#output.write('client', step.greeting)
+        this.#output.write('client', this.#greetingByRule(step.greeting))
         this.#enter('open')
         this.#deadlines.active(this.#output.now)
         this.#pullClient()
@@ -609,6 +650,10 @@ export class Relay {
 
   /** A reply has got so far: the next one's turn where it is whole, or the end. */
   #goOn(exchange: Exchange, delivered: Delivered): void {
+    if (this.#output.trouble?.isCut === true) {
+      this.#close('rule', null, 'destroy')
+      return
+    }
     switch (delivered) {
       case 'unfinished':
         return
