@@ -78,6 +78,17 @@ export function withFieldsChanged(
   )
 }
 
+/** Finds the lines of each field that is meant, in their order. */
+export function fieldLines(
+  section: Buffer,
+  isMeant: (lowerCaseName: string) => boolean,
+): readonly { readonly name: string; readonly raw: Buffer }[] {
+  return fieldsOf(section, isMeant).map(({ start, end, name }) => ({
+    name,
+    raw: section.subarray(start, end),
+  }))
+}
+
 /** Tells whether a header section ends with a blank line. */
 export function hasBlankLine(section: Buffer): boolean {
   return blankLineOctets(section) > 0

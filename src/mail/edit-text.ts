@@ -3,8 +3,8 @@
  * how their charset and transfer encoding stay what they were as far as the changed text allows.
  *
  * What is within multipart/signed or multipart/encrypted stays: a change would break the signature, and who reads the
- * message would take it for forged. A part beyond {@link MailLimits}, whose header does not end, or whose encoding
- * holds more than it decodes to, stays too.
+ * message would take it for forged. A part beyond {@link MailLimits}, whose header does not end, or whose base64
+ * goes on behind its padding, stays too.
  */
 import { decodeForChange, type EditableText, octetsForChange } from './charset.js'
 import { hasField, isNamed, withField, withFieldAdded, withFieldsChanged } from './edit-header.js'
@@ -15,7 +15,7 @@ import { type MimePart, mimeOutline } from './outline.js'
 import { withParameter } from './parameters.js'
 import { decodePart } from './part.js'
 import { type Splice, spliced } from './splices.js'
-import { encodeTransfer, isCleanlyEncoded } from './transfer.js'
+import { encodeTransfer, isWhollyDecoded } from './transfer.js'
 
 /**
  * Changes the text of each part of type text that is no attachment.
@@ -79,7 +79,7 @@ const MOST_ENCODED = 4
 function changesOf(message: Buffer, part: MimePart, limits: EditLimits, how: TextChange): readonly Splice[] {
   const body = message.subarray(part.bodyStart, part.bodyEnd)
   if (!part.header.isComplete || body.length > limits.textOctets * MOST_ENCODED) return []
-  if (!isCleanlyEncoded(body, part.encoding)) return []
+  if (!isWhollyDecoded(body, part.encoding)) return []
   const content = decodePart(message, part)
   if (content.length > limits.textOctets) return []
   const decoded = how.decode(content, part.charset)

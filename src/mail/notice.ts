@@ -3,7 +3,7 @@
  * one part. Made of the header section alone, so that TOP and RETR need not see the rest to agree.
  */
 
-import { hasBlankLine, hasField, withFieldsChanged, withLinesAdded, withoutFields } from './edit-header.js'
+import { fieldLines, hasBlankLine, hasField, withLinesAdded, withoutFields } from './edit-header.js'
 import { encodeField, LINE_COLUMNS, LINE_OCTETS } from './encode-field.js'
 import { EDIT_LIMITS, type EditLimits } from './limits.js'
 import { encodeQuotedPrintable } from './transfer.js'
@@ -77,18 +77,12 @@ function wrapped(line: string): readonly string[] {
 export function noticeOf(section: Buffer, text: string, limits: EditLimits = EDIT_LIMITS): Buffer {
   const kept: Buffer[] = []
   const seen = new Set<string>()
-  withFieldsChanged(
-    section,
-    (name) => KEPT.has(name),
-    (raw, name) => {
-      const lines = soundLines(raw, limits)
-      if (lines !== null && !seen.has(name)) {
-        seen.add(name)
-        kept.push(lines)
-      }
-      return raw
-    },
-  )
+  for (const { name, raw } of fieldLines(section, (found) => KEPT.has(found))) {
+    const lines = soundLines(raw, limits)
+    if (lines === null || seen.has(name)) continue
+    seen.add(name)
+    kept.push(lines)
+  }
   const part = textPart(text)
   return Buffer.concat([...kept, encodeField('MIME-Version', '1.0'), part.fields, CRLF, part.body])
 }

@@ -18,16 +18,17 @@ export interface TransferredBody {
 }
 
 /**
- * Tells whether a body is of its encoding, so that nothing of it is lost when it is decoded and encoded again.
+ * Tells whether all of a body is in what {@link decodePart} makes of it, so that none gets lost when it is encoded anew.
  *
  * @param encoding in lower case
  */
-export function isCleanlyEncoded(body: Buffer, encoding: string): boolean {
+export function isWhollyDecoded(body: Buffer, encoding: string): boolean {
   if (encoding !== 'base64') return IDENTITIES.has(encoding) || encoding === 'quoted-printable'
-  const digits = body.toString('latin1').replace(/[ \t\r\n]/g, '')
-  const padding = digits.endsWith('==') ? 2 : digits.endsWith('=') ? 1 : 0
-  const bare = digits.slice(0, digits.length - padding)
-  return /^[A-Za-z0-9+/]*$/.test(bare) && bare.length % 4 !== 1
+  // Other characters are to be ignored, RFC 2045 §6.8, but hyphen and underscore are digits to the decoder, which
+  // stops at padding. Readers differ in what comes behind it.
+  const text = body.toString('latin1')
+  const padding = text.indexOf('=')
+  return !/[-_]/.test(text) && (padding < 0 || !/[A-Za-z0-9+/]/.test(text.slice(padding)))
 }
 
 const IDENTITIES: ReadonlySet<string> = new Set(['7bit', '8bit', 'binary'])

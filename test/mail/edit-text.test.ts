@@ -103,6 +103,12 @@ describe('replace-text', () => {
     expect(replaced(message, 'red', 'blue')).toBe(message)
   })
 
+  test('takes base64 with what is to be ignored in it', () => {
+    expect(replaced('Content-Transfer-Encoding: base64\r\n\r\n!cm\r\nVk.=\r\n', 'red', 'blue')).toBe(
+      'Content-Transfer-Encoding: base64\r\n\r\nYmx1ZQ==\r\n',
+    )
+  })
+
   test('leaves a text beyond the bound', () => {
     const limits = { ...EDIT_LIMITS, textOctets: 8 }
     const change = (body: string) =>
