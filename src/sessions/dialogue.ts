@@ -4,6 +4,7 @@
  */
 import { Buffer } from 'node:buffer'
 import type { CertificateFacts, ClosedReason, TraceContent, TraceEvent, Verdict } from '../trace/event.js'
+import type { RuleHit } from '../trace/rule-hits.js'
 import { hintOfAnomaly } from './anomaly-hints.js'
 import { remembered } from './derived.js'
 import { type Hint, habitHints } from './hints.js'
@@ -11,6 +12,7 @@ import { linesOf, shownLine } from './listings.js'
 import { summaryOf } from './message-facts.js'
 import { type MessageRecord, messagesOf } from './messages.js'
 import { statusLineOctets } from './octets.js'
+import { changesSomething, ruleHitsOfTurn, ruleHitText } from './rule-hits.js'
 import type { SessionRecord } from './session-record.js'
 import { replyOf, serverReplyOf, type Turn, turnsOf } from './turns.js'
 
@@ -60,6 +62,8 @@ export interface DialogueLine {
 
 /** Lines that one listing unfolds to; the rest is counted. */
 const LISTING_LINES = 2_000
+/** Messages that one line about a rule unfolds to; the rest is counted. */
+const RULE_LINES = 200
 
 type Of<Type extends TraceContent['type']> = Extract<TraceContent, { type: Type }>
 type Line = Omit<DialogueLine, 'at' | 'sinceStartMs'>
@@ -81,6 +85,9 @@ class Writer {
   readonly #lastLine = new Map<number, number>()
   #lastCommand = 0
   #isGapTold = false
+  /** Hits about messages that nothing else stands between, by what one line says of them. */
+  readonly #folded = new Map<string, Folded>()
+  readonly #folds: Folded[] = []
 
   constructor(record: SessionRecord) {
     this.#record = record
@@ -90,17 +97,44 @@ class Writer {
 
   write(): readonly DialogueLine[] {
     for (const event of this.#record.events) this.#event(event)
+    this.#wordFolds()
     if (this.#record.missedEvents > 0 && !this.#isGapTold) this.#gap(this.#record.openedAt)
     return this.#withHints()
   }
 
   #event({ at, content }: TraceEvent): void {
+    if (content.type === 'rule-hit' && content.message !== null) {
+      this.#fold(content, at)
+      return
+    }
+    this.#folded.clear()
     if (content.type === 'command') {
       const isGap = this.#record.missedEvents > 0 && content.number > this.#lastCommand + 1
       if (isGap && !this.#isGapTold) this.#gap(at)
       this.#lastCommand = content.number
     }
     for (const line of this.#linesOf(content)) this.#put(line, at)
+  }
+
+  /** Rules that look at a whole maildrop would bury the dialogue: what one rule says of many messages is one line. */
+  #fold(hit: RuleHit, at: number): void {
+    const key = `${hit.mode} ${hit.rule} ${hit.mode === 'failed' ? '' : hit.actions.join(', ')}`
+    const folded = this.#folded.get(key)
+    if (folded !== undefined) {
+      folded.hits.push(hit)
+      return
+    }
+    const fold = { index: this.#lines.length, hits: [hit] }
+    this.#folded.set(key, fold)
+    this.#folds.push(fold)
+    this.#put(ruleLine(hit), at)
+  }
+
+  #wordFolds(): void {
+    for (const { index, hits } of this.#folds) {
+      const line = this.#lines[index]
+      if (hits.length > 1 && line !== undefined) this.#lines[index] = { ...line, ...foldedTexts(hits) }
+    }
   }
 
   #put(line: Line, at: number): void {
@@ -230,8 +264,15 @@ class Writer {
         ? [isInPlace ? "in place of the server's reply" : 'answered by postern itself']
         : []),
     ]
+    const rules = source === 'postern' && turn !== undefined ? this.#rulesOf(turn) : []
     const line = said('reply', source, number, statusText(reply), statusLineOctets(reply))
-    return { ...line, durationMs: afterMs, tone: indicator === '-ERR' ? 'error' : 'plain', detail }
+    const tone = indicator === '-ERR' ? 'error' : 'plain'
+    return { ...line, durationMs: afterMs, tone, detail: [...detail, ...rules] }
+  }
+
+  /** What rules did to a command or to its message, one line each. */
+  #rulesOf(turn: Turn): readonly string[] {
+    return ruleHitsOfTurn(this.#record, turn).map(ruleHitText)
   }
 
   /** Content that was cut short has no end to be told at. */
@@ -263,6 +304,7 @@ class Writer {
     const size = end !== null ? `${end.octets} octets` : isAnswered ? 'answered by postern' : 'not ended'
     const subject = facts?.subject === null || facts === null ? '' : `: ${facts.subject}`
     const sent = message?.sent ?? null
+    const turn = this.#turns.get(number)
     const detail = [
       ...(facts?.from === null || facts === null ? [] : [`From: ${facts.from}`]),
       ...(facts?.date === null || facts === null ? [] : [`Date: ${facts.date}`]),
@@ -273,10 +315,17 @@ class Writer {
       ...(message === undefined || message.notKept === 0
         ? []
         : [`${message.notKept} octets of it were not kept`]),
+      ...(turn === undefined ? [] : this.#rulesOf(turn)),
     ]
-    const turn = this.#turns.get(number)
     const isDropped = turn !== undefined && replyOf(turn)?.indicator === '-ERR'
-    const changed = isDropped ? ' (the client did not get it)' : sent === null ? '' : ' (changed)'
+    const by = sent === null || turn === undefined ? [] : changingRules(ruleHitsOfTurn(this.#record, turn))
+    const changed = isDropped
+      ? ' (the client did not get it)'
+      : sent === null
+        ? ''
+        : by.length === 0
+          ? ' (changed)'
+          : ` (changed by ${by.join(', ')})`
     return {
       ...said(
         'message',
@@ -436,12 +485,50 @@ function releasedLine({ number, kind, verdict, afterMs }: Of<'released'>): Line 
   return { ...about('held', `${kind} ${VERDICTS[verdict]}`, tone), number, durationMs: afterMs }
 }
 
-function ruleLine({ number, message, uniqueId, rule, place, actions, reason, mode }: Of<'rule-hit'>): Line {
-  const subject = message === null ? '' : `, message ${message}`
+/** Hits of one rule that one line tells of. */
+interface Folded {
+  /** Where the line stands. */
+  readonly index: number
+  readonly hits: RuleHit[]
+}
+
+function ruleLine(hit: RuleHit): Line {
+  const { number, message, uniqueId, place, actions, reason, mode } = hit
   const what = mode === 'failed' ? `could not be asked: ${reason}` : actions.join(', ')
-  const text = `rule "${rule}"${mode === 'shadow' ? ' (shadow, nothing is done)' : ''}${subject}: ${what}`
-  const detail = [`because ${reason}`, `at ${place}`, ...(uniqueId === null ? [] : [`unique-id ${uniqueId}`])]
-  return { ...about('rule', text, mode === 'failed' ? 'error' : 'attention', detail), number }
+  const text = `${ruleName(hit)}${message === null ? '' : `, message ${message}`}: ${what}`
+  const detail = [
+    ...(mode === 'failed' ? [] : [`because ${reason}`]),
+    ...(place === '' ? [] : [`at ${place}`]),
+    ...(uniqueId === null ? [] : [`unique-id ${uniqueId}`]),
+  ]
+  const tone = mode === 'failed' ? 'error' : mode === 'shadow' ? 'plain' : 'attention'
+  return { ...about('rule', text, tone, detail), number }
+}
+
+function ruleName({ rule, mode }: RuleHit): string {
+  return `rule "${rule}"${mode === 'shadow' ? ' (shadow, nothing is done)' : ''}`
+}
+
+/** What a line says of many messages, and what it unfolds to. */
+function foldedTexts(hits: readonly RuleHit[]): Pick<Line, 'text' | 'detail'> {
+  const [first] = hits
+  if (first === undefined) return { text: '', detail: [] }
+  const what = first.mode === 'failed' ? 'could not be asked' : first.actions.join(', ')
+  const shown = hits.slice(0, RULE_LINES).map(({ message, reason }) => `message ${message}: ${reason}`)
+  const more = hits.length - shown.length
+  return {
+    text: `${ruleName(first)}, ${hits.length} messages: ${what}`,
+    detail: [
+      ...(first.place === '' ? [] : [`at ${first.place}`]),
+      ...shown,
+      ...(more === 0 ? [] : [`... and ${more} more`]),
+    ],
+  }
+}
+
+/** Names of the rules that may have changed a message, each once. */
+function changingRules(hits: readonly RuleHit[]): readonly string[] {
+  return [...new Set(hits.filter(changesSomething).map(({ rule }) => `rule "${rule}"`))]
 }
 
 function maildropLine({ messages, remembered, headers, whole, hidden }: Of<'maildrop-seen'>): Line {

@@ -126,6 +126,12 @@ export function visibleTextOfEvent(event: TraceEvent, record: SessionRecord | nu
       return `held by ${content.breakpoint}`
     case 'tls-established':
       return `${content.tls.protocol} ${content.tls.cipher} ${content.tls.serverName ?? ''}`
+    case 'rule-hit':
+      return visibleTextOfHit(content)
+    case 'maildrop-seen':
+      return 'rules have seen the maildrop'
+    case 'rules-blind':
+      return `rules cannot be asked about this maildrop ${content.text}`
     case 'session-closed':
       return `${content.reason} ${content.code ?? ''}`
     case 'content-end':
@@ -133,6 +139,11 @@ export function visibleTextOfEvent(event: TraceEvent, record: SessionRecord | nu
     default:
       return ''
   }
+}
+
+function visibleTextOfHit({ rule, place, message, uniqueId, actions, reason }: Of<'rule-hit'>): string {
+  const about = message === null ? '' : `message ${message} ${uniqueId ?? ''}`
+  return `rule ${rule} ${place} ${about} ${actions.join(', ')} ${reason}`
 }
 
 /** Whether the filter holds for the session or for any of its events. */
@@ -250,6 +261,15 @@ function eventFields(base: Fields, record: SessionRecord, { content }: TraceEven
     case 'failure':
       fields.code = content.failure.code
       fields.text = content.failure.text
+      break
+    case 'rule-hit':
+      fields.rule = content.rule
+      fields.action = content.actions.join(', ')
+      if (content.message !== null) fields.number = content.message
+      if (content.uniqueId !== null) fields.unique_id = content.uniqueId
+      break
+    case 'rules-blind':
+      fields.text = content.text
       break
     case 'content-end':
       fields.size = content.octets

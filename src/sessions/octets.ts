@@ -55,6 +55,13 @@ function textOctetsOf(content: TraceContent): number {
       return content.tls.certificate === null ? 100 : 800
     case 'failure':
       return content.failure.text.length + (content.failure.hint?.length ?? 0)
+    case 'rules-blind':
+      return content.text.length
+    case 'rule-hit': {
+      const { rule, place, actions, reason, uniqueId } = content
+      const told = actions.reduce((sum, { length }) => sum + length, 0)
+      return rule.length + place.length + reason.length + (uniqueId?.length ?? 0) + told
+    }
     default:
       return 0
   }

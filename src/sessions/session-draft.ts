@@ -5,6 +5,7 @@
 import { Buffer } from 'node:buffer'
 import type { OctetCounts, TlsFacts, TraceContent, TraceEvent } from '../trace/event.js'
 import { contentOctets, memoryOctetsOf, statusLineOctets, wireOctetsOf } from './octets.js'
+import { changesSomething } from './rule-hits.js'
 import type { SessionRecord, SessionState } from './session-record.js'
 
 /** A client that polls over one connection for days stays within this. */
@@ -18,6 +19,8 @@ const KEPT_OF_LIMIT = 7 / 8
 const SMALL_OCTETS = 8_192
 /** RETR by another name: fetchmail asks for TOP with 99999999 lines. */
 const WHOLE_MESSAGE_LINES = 1_000_000
+/** Names of rules that a list can show of one session, and a few more. */
+const RULES_NAMED = 16
 const TOP_OF_MESSAGE = /^TOP\s+\S+\s+(\d{1,10})$/i
 const USER_COMMAND = /^USER\s+(\S.*)$/i
 
@@ -46,6 +49,8 @@ export class SessionDraft implements SessionRecord {
   lastCommand = ''
   readonly held = new Set<string>()
   wasChanged = false
+  readonly rules = new Set<string>()
+  ruleHits = 0
   closed: Of<'session-closed'> | null = null
   readonly events: TraceEvent[] = []
   missedEvents = 0
@@ -188,7 +193,9 @@ export class SessionDraft implements SessionRecord {
           this.wasChanged = true
         return
       case 'rule-hit':
-        if (content.mode === 'enforce') this.wasChanged = true
+        this.ruleHits += 1
+        if (this.rules.size < RULES_NAMED) this.rules.add(content.rule)
+        if (changesSomething(content)) this.wasChanged = true
         else if (content.mode === 'failed') this.errors += 1
         return
       case 'rules-blind':

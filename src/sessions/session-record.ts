@@ -37,6 +37,10 @@ export interface SessionRecord {
   readonly held: ReadonlySet<string>
   /** A person or rule changed something. */
   readonly wasChanged: boolean
+  /** Names of rules that held or failed, the first ones. */
+  readonly rules: ReadonlySet<string>
+  /** Times that rules held or failed. */
+  readonly ruleHits: number
   readonly closed: Extract<TraceContent, { type: 'session-closed' }> | null
   /** In order. What the budget did not allow is missing, and counted. */
   readonly events: readonly TraceEvent[]

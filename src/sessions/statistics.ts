@@ -3,6 +3,7 @@
  * comes; the clock is the caller's.
  */
 import type { Side, TraceContent, TraceEvent } from '../trace/event.js'
+import { RuleHitCounter, type RuleHits } from '../trace/rule-hits.js'
 import { Histogram } from './histogram.js'
 import { contentOctets, statusLineOctets } from './octets.js'
 import { SecondsRing } from './seconds-ring.js'
@@ -50,6 +51,7 @@ export class Statistics {
   readonly #closed = new Tally()
   readonly #anomalies = new Tally()
   readonly #breakpointHits = new Tally()
+  readonly #ruleHits = new RuleHitCounter()
   readonly #tls = { client: new Tally(), server: new Tally() }
 
   /** Octets a second, as events tell them: a message counts where it ends. */
@@ -114,13 +116,19 @@ export class Statistics {
     return this.#breakpointHits.counts
   }
 
+  /** By rule, in the order in which they first held. */
+  get ruleHits(): readonly RuleHits[] {
+    return this.#ruleHits.counts
+  }
+
   /** `TLSv1.3`, and `none` for sessions that closed without TLS on that leg. */
   tlsVersions(side: Side): readonly Count[] {
     return this.#tls[side].counts
   }
 
   /** Counts one event. */
-  add({ at, session, content }: TraceEvent): void {
+  add(event: TraceEvent): void {
+    const { at, session, content } = event
     switch (content.type) {
       case 'session-opened':
         this.#opened.add(at, 1)
@@ -159,6 +167,9 @@ export class Statistics {
         return
       case 'held':
         this.#breakpointHits.add(content.breakpoint)
+        return
+      case 'rule-hit':
+        this.#ruleHits.add(event)
         return
       case 'failure':
         this.#errors.add(content.failure.code)

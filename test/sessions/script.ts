@@ -11,6 +11,7 @@ import type {
   TraceContent,
   TraceEvent,
 } from '../../src/trace/event.js'
+import type { RuleHit } from '../../src/trace/rule-hits.js'
 
 /** 2026-11-20 12:00:00 UTC. */
 export const START = Date.UTC(2026, 10, 20, 12)
@@ -32,6 +33,19 @@ export const TLS: TlsFacts = {
 }
 
 const STATUS = /^(\+OK|-ERR)(?: \[([^\]]+)\])? ?(.*)$/
+
+/** A rule that holds for the message with number 1. */
+export const HIT: RuleHit = {
+  type: 'rule-hit',
+  number: 0,
+  message: 1,
+  uniqueId: 'uid-one',
+  rule: 'tag external',
+  place: 'rules/a.yaml:4',
+  actions: ['tag-subject "[EXT]"'],
+  reason: 'from is external',
+  mode: 'enforce',
+}
 
 export interface ReplyOptions {
   readonly source?: 'server' | 'postern'
@@ -106,6 +120,16 @@ export class Script {
   piece(text: string, source: 'server' | 'postern' = 'server', number = this.number): this {
     const wire = Buffer.from(text, 'utf8')
     return this.tell({ type: 'content', number, verb: this.#verbOf(number), source, wire })
+  }
+
+  /** A rule holds. */
+  hit(given: Partial<RuleHit> = {}): this {
+    return this.tell({ ...HIT, ...given })
+  }
+
+  /** A hit about the command before it. */
+  commandHit(given: Partial<RuleHit> = {}): this {
+    return this.hit({ number: this.number, message: null, uniqueId: null, ...given })
   }
 
   end(octets: number, afterMs = 8, number = this.number): this {

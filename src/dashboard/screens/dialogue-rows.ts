@@ -43,6 +43,7 @@ const REMARKS: Partial<Record<DialogueKind, string>> = {
   anomaly: '?',
   hint: 'i',
   held: 'H',
+  rule: 'R',
   failure: '!',
 }
 
