@@ -360,7 +360,10 @@ class RunningProxy implements Proxy {
       ask: (question) => ruled?.ask(question) ?? Promise.resolve(NOBODY_TO_ASK),
       onNotify: (about) => ruled?.notify(about),
       onTrace: (event) => {
-        if (event.content.type === 'logged-in') user = event.content.user
+        if (event.content.type === 'logged-in') {
+          user = event.content.user
+          ruled?.loggedIn()
+        }
         trace(event)
       },
       onClosed: () => {
@@ -381,14 +384,16 @@ class RunningProxy implements Proxy {
 
   /** Where each event of a session goes: the log, the history, the feed. */
   #tracer(facts: SessionFacts): (event: TraceEvent) => void {
-    const { feed, history } = this.#options
+    const { feed, history, rules } = this.#options
     const log = this.#log
+    const hits = rules?.hits
     const kept = history?.open() ?? null
     return (event) => {
       if (event.content.type === 'tls-established') {
         if (event.content.side === 'client') facts.clientTls = event.content.tls
         else facts.serverTls = event.content.tls
       }
+      if (event.content.type === 'rule-hit') hits?.add(event)
       logTraceEvent(log, facts, event)
       kept?.add(event)
       feed.publish(event)

@@ -35,6 +35,13 @@ export type Action =
   | { readonly type: 'answer'; readonly text: Template; readonly lines: readonly Template[] | null }
   | { readonly type: 'close' }
   | { readonly type: 'delay'; readonly ms: number }
+  | { readonly type: 'set-argument'; readonly argument: Template }
+  | { readonly type: 'capabilities'; readonly add: readonly string[]; readonly remove: readonly string[] }
+  | { readonly type: 'greeting'; readonly text: Template }
+  | { readonly type: 'limit-logins'; readonly everyMs: number }
+  | { readonly type: 'throttle'; readonly octetsPerSecond: number }
+  | { readonly type: 'cut-off'; readonly octets: number }
+  | { readonly type: 'corrupt'; readonly every: number }
 
 export type ActionType = Action['type']
 
@@ -84,6 +91,16 @@ export const ACTION_FACTS: Readonly<Record<ActionType, ActionFacts>> = {
   answer: { ...OF_COMMAND, meaning: 'answers the command with +OK in the place of the server' },
   close: { ...OF_COMMAND, meaning: 'ends the session' },
   delay: { ...OF_COMMAND, meaning: 'lets the command wait' },
+  'set-argument': { ...OF_COMMAND, meaning: 'puts another argument behind the verb for the server' },
+  capabilities: { ...OF_COMMAND, meaning: 'adds lines to the reply to CAPA, and takes tags away' },
+  greeting: { ...OF_COMMAND, meaning: 'puts another text into the greeting; a timestamp for APOP stays' },
+  'limit-logins': {
+    ...OF_COMMAND,
+    meaning: 'answers a login that comes too soon after the last one with -ERR [LOGIN-DELAY]',
+  },
+  throttle: { ...OF_COMMAND, meaning: "slows the client's leg down, from the command on" },
+  'cut-off': { ...OF_COMMAND, meaning: 'breaks both connections within the reply' },
+  corrupt: { ...OF_COMMAND, meaning: "damages octets of the reply's content" },
 }
 
 /** The texts that an action fills in, in one order. */
@@ -101,7 +118,10 @@ export function textsOf(action: Action): readonly Template[] {
     case 'quarantine':
     case 'mark':
     case 'refuse':
+    case 'greeting':
       return [action.text]
+    case 'set-argument':
+      return [action.argument]
     case 'answer':
       return [action.text, ...(action.lines ?? [])]
     default:

@@ -1,7 +1,7 @@
 /**
  * One action of a rule file as a value: words and parameters made complete by defaults, and said again in one line.
  */
-import { formatDuration } from '../config/units.js'
+import { formatDuration, formatOctets } from '../config/units.js'
 import type { Action } from './action.js'
 import type { RuleAction } from './rule.js'
 import { type ActionSource, DEFAULT_SUFFIX } from './schema.js'
@@ -33,7 +33,9 @@ function ofMapping(source: Mapping): Action | null {
     ofAttachments(source) ??
     ofFate(source) ??
     ofTelling(source) ??
-    ofCommand(source)
+    ofCommand(source) ??
+    ofSession(source) ??
+    ofTrouble(source)
   )
 }
 
@@ -99,6 +101,22 @@ function ofCommand(source: Mapping): Action | null {
   return source.close === undefined ? null : { type: 'close' }
 }
 
+function ofSession(source: Mapping): Action | null {
+  const { 'set-argument': argument, capabilities, greeting, 'limit-logins': every } = source
+  if (argument !== undefined) return { type: 'set-argument', argument }
+  if (capabilities !== undefined)
+    return { type: 'capabilities', add: capabilities.add ?? [], remove: capabilities.remove ?? [] }
+  if (greeting !== undefined) return { type: 'greeting', text: greeting }
+  return every === undefined ? null : { type: 'limit-logins', everyMs: every }
+}
+
+function ofTrouble(source: Mapping): Action | null {
+  const { throttle, 'cut-off': cutOff, corrupt } = source
+  if (throttle !== undefined) return { type: 'throttle', octetsPerSecond: throttle }
+  if (cutOff !== undefined) return { type: 'cut-off', octets: cutOff }
+  return corrupt === undefined ? null : { type: 'corrupt', every: corrupt }
+}
+
 function textOf(value: Template | { readonly text: Template }): Template {
   return 'text' in value ? value.text : value
 }
@@ -140,6 +158,20 @@ function detailsOf(action: Action): string {
       return quoted(action.text)
     case 'delay':
       return formatDuration(action.ms)
+    case 'set-argument':
+      return quoted(action.argument)
+    case 'capabilities':
+      return [...action.add.map((line) => `+${line}`), ...action.remove.map((tag) => `-${tag}`)].join(', ')
+    case 'greeting':
+      return quoted(action.text)
+    case 'limit-logins':
+      return `one each ${formatDuration(action.everyMs)}`
+    case 'throttle':
+      return `${formatOctets(action.octetsPerSecond)} a second`
+    case 'cut-off':
+      return `after ${formatOctets(action.octets)}`
+    case 'corrupt':
+      return `one octet in ${action.every}`
     default:
       return ''
   }

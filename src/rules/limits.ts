@@ -39,6 +39,21 @@ export const REASON_CODE_POINTS = 400
 /** Milliseconds of one delay, and of all delays of one command: clients wait a minute or two for a reply. */
 export const MOST_DELAY_MS = 60_000
 
+/** Octets a second of a leg that is slow on purpose; one octet each ten seconds would be no test but a hang. */
+export const THROTTLE = { least: 10, most: 1_073_741_824 } as const
+
+/** Octets of a reply that is cut off on purpose. */
+export const CUT_OFF = { least: 1, most: 1_073_741_824 } as const
+
+/** One damaged octet in so many. */
+export const CORRUPT = { least: 2, most: 1_000_000_000 } as const
+
+/** Characters of one capability line; a line has at most 512 octets. RFC 2449 §3. */
+export const CAPABILITY_CHARACTERS = 510
+
+/** Milliseconds between two logins of one user. Nobody waits longer than a day for mail. */
+export const LOGIN_EVERY = { least: 1_000, most: 86_400_000 } as const
+
 /** Milliseconds that judges may take: no client waits longer, kept alive or not. */
 export const BUDGET_MS = { least: 100, most: 600_000, default: 20_000 } as const
 

@@ -16,14 +16,19 @@ import type { JudgeAddress } from './judge-settings.js'
 import {
   AT_ONCE,
   BUDGET_MS,
+  CAPABILITY_CHARACTERS,
+  CORRUPT,
+  CUT_OFF,
   JUDGED_OCTETS,
   KEEP_MS,
+  LOGIN_EVERY,
   MOST_ACTIONS,
   MOST_DELAY_MS,
   MOST_ITEMS,
   NAME_CHARACTERS,
   NOTICE_CHARACTERS,
   TEXT_CHARACTERS,
+  THROTTLE,
 } from './limits.js'
 import { parseTemplate, TemplateError } from './template.js'
 
@@ -114,16 +119,7 @@ function duration(least: number, most: number, spell: (ms: number) => string, ex
 
 const budget = duration(BUDGET_MS.least, BUDGET_MS.most, formatDuration, '20s')
 
-const largestExpected = `a number of octets such as 25MiB, from ${formatOctets(JUDGED_OCTETS.least)} to ${formatOctets(JUDGED_OCTETS.most)}`
-const largest = z
-  .union([z.int(), z.string()], { error: largestExpected })
-  .meta({ examples: ['25MiB'] })
-  .transform((value, context) => {
-    const octets = typeof value === 'string' ? parseOctets(value) : value
-    if (octets !== null && octets >= JUDGED_OCTETS.least && octets <= JUDGED_OCTETS.most) return octets
-    context.addIssue({ code: 'custom', message: largestExpected })
-    return z.NEVER
-  })
+const largest = octets(JUDGED_OCTETS.least, JUDGED_OCTETS.most, '25MiB', 'octets')
 
 const addressExpected =
   'HOST:PORT such as 127.0.0.1:3310 or [::1]:3310, or the path of a socket that begins with /'
@@ -256,6 +252,29 @@ const responseCode = read(
   ['SYS/TEMP'],
 )
 
+/** RFC 2449 §3: a tag, and parameters behind single blanks, all of printable ASCII. */
+const CAPABILITY = /^[\x21-\x2d\x2f-\x7e][\x21-\x7e]*(?: [\x21-\x7e]+)*$/
+const CAPABILITY_TAG = /^[\x21-\x2d\x2f-\x7e][\x21-\x7e]*$/
+const capability = read(
+  (text) => (text.length <= CAPABILITY_CHARACTERS && CAPABILITY.test(text) ? text : null),
+  'a capability line: a tag, and parameters behind single blanks',
+  ['EXPIRE 7'],
+)
+const CORRUPT_EXPECTED = `a whole number from ${CORRUPT.least} to ${CORRUPT.most}: one octet in so many is damaged`
+
+function octets(least: number, most: number, example: string, unit: string) {
+  const expected = `a number of ${unit} such as ${example}, from ${formatOctets(least)} to ${formatOctets(most)}`
+  return z
+    .union([z.int(), z.string()], { error: expected })
+    .meta({ examples: [example] })
+    .transform((value, context) => {
+      const amount = typeof value === 'string' ? parseOctets(value) : value
+      if (amount !== null && amount >= least && amount <= most) return amount
+      context.addIssue({ code: 'custom', message: expected })
+      return z.NEVER
+    })
+}
+
 const PARAMETERS = {
   'add-header': headerField('The text of the field.'),
   'set-header': headerField('The text of the field.'),
@@ -347,6 +366,26 @@ const PARAMETERS = {
   ),
   close: z.null({ error: 'nothing behind it' }),
   delay: duration(1, MOST_DELAY_MS, formatDuration, '5s'),
+  'set-argument': template('an argument', ['1 0']),
+  capabilities: mapping({
+    add: listOf(capability, 'capability lines, such as "EXPIRE 7"')
+      .describe('Lines that are added.')
+      .optional(),
+    remove: listOf(
+      read((text) => (CAPABILITY_TAG.test(text) ? text : null), 'a capability tag', ['PIPELINING']),
+      'capability tags, such as PIPELINING',
+    )
+      .describe('Tags of lines that are taken away.')
+      .optional(),
+  }),
+  greeting: template('a text', ['mail of example.org']),
+  'limit-logins': duration(LOGIN_EVERY.least, LOGIN_EVERY.most, formatDuration, '5min'),
+  throttle: octets(THROTTLE.least, THROTTLE.most, '10KiB', 'octets a second'),
+  'cut-off': octets(CUT_OFF.least, CUT_OFF.most, '2KiB', 'octets'),
+  corrupt: z
+    .int({ error: CORRUPT_EXPECTED })
+    .min(CORRUPT.least, { error: CORRUPT_EXPECTED })
+    .max(CORRUPT.most, { error: CORRUPT_EXPECTED }),
 } as const satisfies Readonly<Record<ActionType, z.ZodType>>
 
 const TYPES: readonly string[] = Object.keys(PARAMETERS)

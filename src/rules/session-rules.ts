@@ -2,13 +2,14 @@
  * A rule set as the relay asks it, with the verdicts of earlier sessions. Owns what a verdict depends on: where none of
  * it changed, the next session gets the same verdict without anybody being asked.
  */
-import { judgeCommand } from './command-rules.js'
+import { judgeCommand, judgeGreeting } from './command-rules.js'
 import { type Decision, examineMessage } from './examine.js'
 import { KnownMessage, sessionFieldsOf } from './known-message.js'
 import { fromRemembered, toRemember, type VerdictCache, verdictOf } from './remembered.js'
 import { listingIsAll, type RuleSet } from './rule-set.js'
 import type {
   ListedMessage,
+  Logins,
   MessageVerdict,
   Purpose,
   RememberedVerdict,
@@ -16,13 +17,21 @@ import type {
   SessionRules,
 } from './verdict.js'
 
+const NO_LOGINS: Logins = { lastAt: () => null }
+
 /**
  * Makes the rules that sessions ask.
  *
  * @param cache where verdicts are kept for sessions to come
- * @param now milliseconds since the epoch; asked for one thing alone, how old a message is that waits on the server
+ * @param now milliseconds since the epoch; asked for how old a message is that waits on the server, and a login
+ * @param logins when users logged in last
  */
-export function createSessionRules(rules: RuleSet, cache: VerdictCache, now: () => number): SessionRules {
+export function createSessionRules(
+  rules: RuleSet,
+  cache: VerdictCache,
+  now: () => number,
+  logins: Logins = NO_LOGINS,
+): SessionRules {
   // A verdict holds functions: what is kept of it is found by the verdict itself.
   const decisions = new WeakMap<MessageVerdict, Decision>()
   const isOnePurpose = listingIsAll(rules)
@@ -70,7 +79,9 @@ export function createSessionRules(rules: RuleSet, cache: VerdictCache, now: () 
       }
     },
 
-    command: (seen, session) => judgeCommand(rules.commandRules, seen, session),
+    command: (seen, session) => judgeCommand(rules.commandRules, seen, session, { logins, now: now() }),
+
+    greeting: (session) => judgeGreeting(rules.commandRules, session),
 
     recall(message, session, purpose): RememberedVerdict | null {
       const kept = fromRemembered(cache.get(keyOf(message, session, purpose)), rules.rules)

@@ -117,6 +117,15 @@ export interface SeenCommand {
   readonly number: number | null
 }
 
+/** When somebody logged in last; see `limit-logins`. */
+export interface Logins {
+  /**
+   * @param client address without port: who logs in is known too late for some mechanisms, and then the client counts
+   * @returns milliseconds since the epoch; null where it is not known
+   */
+  lastAt(service: string, user: string | null, client: string): number | null
+}
+
 /** What becomes of a command. At most one of the answers; the first rule that answers wins. */
 export interface CommandVerdict {
   readonly hits: readonly RuleHit[]

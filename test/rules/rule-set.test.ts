@@ -167,6 +167,30 @@ describe('a mistake in a rule file', () => {
       'then[0].delay: found "61s", expected a duration such as 5s, from 1ms to 1min',
     ],
     [
+      'when: true, then: [{throttle: 9}]',
+      'then[0].throttle: found 9, expected a number of octets a second such as 10KiB, from 10B to 1024MiB',
+    ],
+    [
+      'when: true, then: [{cut-off: 0}]',
+      'then[0].cut-off: found 0, expected a number of octets such as 2KiB, from 1B to 1024MiB',
+    ],
+    [
+      'when: true, then: [{corrupt: 1}]',
+      'then[0].corrupt: found 1, expected a whole number from 2 to 1000000000: one octet in so many is damaged',
+    ],
+    [
+      'when: true, then: [{limit-logins: 2d}]',
+      'then[0].limit-logins: found "2d", expected a duration such as 5min, from 1s to 24h',
+    ],
+    [
+      'when: true, then: [{capabilities: {add: ["EXPIRE  7"]}}]',
+      'then[0].capabilities.add[0]: found "EXPIRE  7", expected a capability line: a tag, and parameters behind single blanks',
+    ],
+    [
+      'when: true, then: [{capabilities: {remove: ["EXPIRE 7"]}}]',
+      'then[0].capabilities.remove[0]: found "EXPIRE 7", expected a capability tag',
+    ],
+    [
       'when: true, then: [{refuse: {text: x, code: "a b"}}]',
       'then[0].refuse.code: found "a b", expected a response code such as SYS/PERM',
     ],

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { editMessage } from '../../src/mail/edit.js'
 import { MOST_DELAY_MS } from '../../src/rules/limits.js'
-import type { JudgeAnswers, SessionFields } from '../../src/rules/verdict.js'
-import { decided, MAIL, memoryCache, NOW, SESSION, seen, sessionRules, stepByStep } from './rules.js'
+import { createSessionRules } from '../../src/rules/session-rules.js'
+import type { JudgeAnswers, Logins, SessionFields } from '../../src/rules/verdict.js'
+import { decided, MAIL, memoryCache, NOW, rulesOf, SESSION, seen, sessionRules, stepByStep } from './rules.js'
 
 const CLEAN = { verdict: 'clean', score: null, finding: '' }
 const ANSWERS: JudgeAnswers = new Map([
@@ -445,6 +446,77 @@ describe('rules of commands', () => {
     const messages = sessionRules('\n  - {name: a, when: size > 5, then: [hide]}\n')
     expect(messages.judgesCommands).toBe(false)
     expect(messages.command({ verb: 'USER', argument: '', number: null }, SESSION)).toBeNull()
+  })
+
+  test('change what passes, and make trouble; the first rule that says something counts', () => {
+    const text = `
+  - {name: a, when: 'command == "CAPA"', then: [{capabilities: {add: ["EXPIRE 7"], remove: [TOP]}}, {throttle: 1KiB}]}
+  - {name: b, when: 'true', then: [{throttle: 2KiB}, {cut-off: 10}, {corrupt: 3}, {set-argument: "{number} 0"}]}
+  - {name: c, when: 'true', then: [{cut-off: 99}], mode: shadow}
+`
+    expect(command(text, 'CAPA', '')).toMatchObject({
+      capabilities: { add: ['EXPIRE 7'], remove: ['TOP'] },
+      octetsPerSecond: 1_024,
+      cutOffAfter: 10,
+      corruptEvery: 3,
+      hits: [
+        { actions: ['capabilities +EXPIRE 7, -TOP', 'throttle 1KiB a second'] },
+        {
+          actions: [
+            'throttle 2KiB a second',
+            'cut-off after 10B',
+            'corrupt one octet in 3',
+            'set-argument "{number} 0"',
+          ],
+        },
+        { mode: 'shadow' },
+      ],
+    })
+    expect(command(text, 'RETR', '2')).toMatchObject({ argument: '2 0', octetsPerSecond: 2_048 })
+  })
+
+  test('put another greeting in the place of the server', () => {
+    const text = `
+  - {name: shadow, when: 'true', then: [{greeting: "x"}], mode: shadow}
+  - {name: a, when: 'inNetwork(client, "10.0.0.0/8")', then: [{greeting: "inside"}]}
+  - {name: b, when: 'true', then: [{greeting: "mail for {client}"}]}
+`
+    const rules = sessionRules(text)
+    expect(rules.greeting?.(SESSION)).toMatchObject({
+      text: 'mail for 192.0.2.7:40001',
+      hits: [{ rule: 'shadow' }, { rule: 'b' }],
+    })
+    expect(rules.command({ verb: 'USER', argument: 'a', number: null }, SESSION)).toBeNull()
+  })
+
+  test('limit logins: by name where it is known in time, by client where it is not', () => {
+    const text = "\n  - {name: a, when: 'true', then: [{limit-logins: 5min}]}\n"
+    const asked: unknown[] = []
+    const logins: Logins = {
+      lastAt: (...about) => {
+        asked.push(about)
+        return NOW - 299_001
+      },
+    }
+    const rules = createSessionRules(rulesOf(text), memoryCache(), () => NOW, logins)
+    const answerTo = (verb: string, argument: string) =>
+      rules.command({ verb, argument, number: null }, SESSION)?.answer
+    expect(answerTo('PASS', '')).toEqual({
+      indicator: '-ERR',
+      responseCode: 'LOGIN-DELAY',
+      text: 'the last login was too short a time ago: try again in 1 s',
+      lines: null,
+    })
+    answerTo('APOP', 'bob')
+    answerTo('AUTH', 'PLAIN')
+    expect(asked).toEqual([
+      [SESSION.service, 'alice', '192.0.2.7'],
+      [SESSION.service, 'bob', '192.0.2.7'],
+      [SESSION.service, null, '192.0.2.7'],
+    ])
+    expect(answerTo('USER', 'alice')).toBeUndefined()
+    const later = createSessionRules(rulesOf(text), memoryCache(), () => NOW + 1_000, logins)
+    expect(later.command({ verb: 'PASS', argument: '', number: null }, SESSION)).toBeNull()
   })
 
   test('put harmless values into a status line of bounded length', () => {
