@@ -21,6 +21,7 @@ import {
 import { registerQuarantine } from './quarantine.js'
 import { registerRead } from './read.js'
 import { registerReplay } from './replay.js'
+import { registerRules } from './rules.js'
 import { guardStandardStreams } from './standard-streams.js'
 import { VERSION } from './version.js'
 
@@ -78,6 +79,7 @@ export function createProgram(report: Report): Command {
   registerExport(program, report)
   registerReplay(program, report)
   registerDiff(program, report)
+  registerRules(program, report)
   registerQuarantine(program, report)
   registerCa(program)
   return program

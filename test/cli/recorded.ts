@@ -1,4 +1,4 @@
-/** Runs `postern read` and `postern export` in this process, on recordings that a test writes. */
+/** Runs `postern read`, `postern export` and `postern rules` in this process, on recordings that a test writes. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +7,7 @@ import { vi } from 'vitest'
 import { registerExport } from '../../src/cli/export.js'
 import { describeFailure, exitCodeOf } from '../../src/cli/failure.js'
 import { registerRead } from '../../src/cli/read.js'
+import { registerRules } from '../../src/cli/rules.js'
 import type { TraceEvent } from '../../src/trace/event.js'
 import { recordingHeader, recordingLine } from '../../src/trace/recording.js'
 
@@ -38,6 +39,7 @@ export async function postern(...arguments_: readonly string[]): Promise<Outcome
     }
     registerRead(program, report)
     registerExport(program, report)
+    registerRules(program, report)
     await program.parseAsync([...arguments_], { from: 'user' })
   } catch (error) {
     code = exitCodeOf(error)
