@@ -529,7 +529,9 @@ export class Maildrop {
     if (verdict.isLasting) this.#remember(entry, purpose, { verdict, octets })
     // The client has been told how the message stands; what comes to light later may only refuse it.
     const isTold = before !== null && this.#visible !== null
-    entry.verdict = isTold ? { ...verdict, edits: before.edits, isHidden: before.isHidden } : verdict
+    // What was told is not kept: a maildrop may have ten thousand messages.
+    const kept = { ...verdict, hits: [], notifications: [] }
+    entry.verdict = isTold ? { ...kept, edits: before.edits, isHidden: before.isHidden } : kept
     if (!isTold) entry.octets = octets
     if (isTold && verdict.isHidden && !before.isHidden)
       entry.verdict = {
