@@ -1,6 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { noticeOf } from '../../src/mail/notice.js'
+import { HoldingRoom } from '../../src/relay/holding-room.js'
+import { NO_INTERCEPTOR } from '../../src/relay/interception.js'
 import { Conversation, type ConversationOptions } from '../support/conversation.js'
 import {
   type Fate,
@@ -127,6 +129,61 @@ describe('the maildrop that a client sees', () => {
         expect(second.server.commands.filter((each) => /^(?:TOP|RETR)/.test(each))).toEqual([])
       }),
       { numRuns: 100 },
+    )
+  })
+})
+
+/** Octets that look like replies, in any order and torn anywhere: what a server may say that has lost its mind. */
+const madReply = fc.constantFrom(
+  '+OK\r\n',
+  '-ERR no\r\n',
+  '+OK\r\n1 20\r\n2 21\r\n.\r\n',
+  '+OK\r\n1 a\r\n2 b\r\n.\r\n',
+  '+OK\r\nPIPELINING\r\nTOP\r\n.\r\n',
+  '+OK\r\nSubject: x\r\n\r\ncat\r\n.\r\n',
+  '+OK 20 octets\r\nSubject: x',
+  '.\r\n',
+  '\r\n',
+  'garbage\r\n',
+  '+OK\r\n9999999999 9999999999\r\n.\r\n',
+  '\0\xff\r\n',
+)
+const madness = fc.array(
+  fc.oneof(
+    command.map((each) => ({ client: `${each}\r\n` })),
+    madReply.map((server) => ({ server })),
+    fc.constantFrom(
+      { wait: 10_000 },
+      { wait: 60_000 },
+      { answer: true },
+      { end: 'server' as const },
+      { end: 'client' as const },
+    ),
+  ),
+  { maxLength: 40 },
+)
+
+describe('a server that has lost its mind', () => {
+  test('makes no rule throw, and leaves no octet of a message in memory behind the session', () => {
+    fc.assert(
+      fc.property(maildrop, options, madness, (messages, model, events) => {
+        const room = new HoldingRoom()
+        const { it } = session(messages, model, { interceptor: { ...NO_INTERCEPTOR, room } })
+        for (const event of events) {
+          if ('client' in event) it.client(event.client)
+          else if ('server' in event) it.server(event.server)
+          else if ('wait' in event) it.wait(event.wait)
+          else if ('end' in event) it.feed({ type: 'end', side: event.end })
+          else
+            for (const effect of it.effects.splice(0))
+              if (effect.type === 'ask')
+                it.feed({ type: 'answered', id: effect.id, answer: { type: 'failed', text: 'no' } })
+        }
+        it.feed({ type: 'closed', side: 'client' })
+        expect(it.relay.isClosed).toBe(true)
+        expect(room.taken).toBe(0)
+      }),
+      { numRuns: 1_000 },
     )
   })
 })
