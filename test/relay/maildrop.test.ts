@@ -232,7 +232,9 @@ describe('before the first listing', () => {
 
 describe('while the rules look', () => {
   const waiting = (line: string) => {
-    const { it, server } = session([message('hide', 'judge')], MODEL)
+    const room = new HoldingRoom()
+    const interceptor = { ...NO_INTERCEPTOR, room }
+    const { it, server } = session([message('hide', 'judge')], MODEL, { interceptor })
     it.client(`${line}\r\n`)
     for (let octets = it.takeToServer(); octets !== ''; octets = it.takeToServer())
       it.server(server.take(octets))
@@ -242,6 +244,7 @@ describe('while the rules look', () => {
     return {
       it,
       server,
+      room,
       answer: () => it.feed({ type: 'answered', id: asked.id, answer: { type: 'judged', answers: clean } }),
     }
   }
@@ -295,8 +298,10 @@ describe('while the rules look', () => {
   })
 
   test('a session that ends keeps nothing, and a late answer changes nothing', () => {
-    const { it, answer } = waiting('LIST')
+    const { it, answer, room } = waiting('LIST')
+    expect(room.taken).toBe(21)
     it.feed({ type: 'closed', side: 'client' })
+    expect(room.taken).toBe(0)
     expect(answer()).toEqual([])
   })
 })
