@@ -8,13 +8,13 @@ import { promisify } from 'node:util'
 import { afterEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { makeCertificates } from './certificates.js'
-import { maildrop } from './maildrop.js'
+import { EFFECTS, type Effect, listing, maildrop } from './maildrop.js'
 import { ask, JobOutcome } from './messages.js'
 import { type Measurement, summarize } from './report.js'
 import { QUICK_PLAN, ROWS } from './rows.js'
 import { median } from './statistics.js'
 
-const SIZES = { middleOctets: 5_000, largeOctets: 5_000 }
+const SIZES = { middleOctets: 5_000, largeOctets: 5_000, pollMessages: 6 }
 
 const leftovers: (() => void)[] = []
 afterEach(() => {
@@ -84,10 +84,47 @@ describe.skipIf(process.platform !== 'linux')('the bench', () => {
     expect(cpuSeconds).toBeGreaterThan(0)
     expect(stdout).toMatch(/^\| pipe \| \d/m)
   })
+
+  it('gets from postern with rules what the rules have to make of the mail, octet for octet', async () => {
+    const file = join(temporaryDirectory(), 'bench.json')
+    const main = fileURLToPath(new URL('./main.ts', import.meta.url))
+    await promisify(execFile)(
+      process.execPath,
+      [
+        ...[
+          '--import',
+          'tsx',
+          main,
+          '--quick',
+          '--only',
+          'postern-rules,postern-tag,postern-text,postern-hide',
+        ],
+        ...['--rows', 'middle,poll-first,poll-second', '--listeners', 'plain', '--json', file],
+      ],
+      { timeout: 50_000 },
+    )
+    const { gaps, measurements } = Recorded.parse(JSON.parse(readFileSync(file, 'utf8')))
+
+    expect(gaps).toEqual([])
+    const { sessions } = QUICK_PLAN.middle
+    const shapes = measurements.map((one) => [one.row, one.subject, one.sessions])
+    expect(shapes.sort()).toEqual([
+      ['middle', 'postern-rules', sessions],
+      ['middle', 'postern-tag', sessions],
+      ['middle', 'postern-text', sessions],
+      ['poll-first', 'postern-hide', QUICK_PLAN.polls],
+      ['poll-first', 'postern-rules', QUICK_PLAN.polls],
+      ['poll-second', 'postern-hide', QUICK_PLAN.polls],
+      ['poll-second', 'postern-rules', QUICK_PLAN.polls],
+    ])
+  })
 })
 
 describe('the load generator', () => {
-  async function outcomeOf(change: (response: Buffer) => Buffer): Promise<z.infer<typeof JobOutcome>> {
+  async function outcomeOf(
+    change: (response: Buffer) => Buffer,
+    job: { readonly effect?: Effect; readonly lists?: boolean } = {},
+  ): Promise<z.infer<typeof JobOutcome>> {
     const { caFile } = makeCertificates(temporaryDirectory())
     const server = net.createServer((socket) => {
       const [message] = maildrop('middle', SIZES)
@@ -97,6 +134,7 @@ describe('the load generator', () => {
       socket.on('data', (command) => {
         const verb = command.toString().slice(0, 4)
         if (verb === 'RETR') socket.write(change(Buffer.from(message!.response)))
+        else if (verb === 'LIST' || verb === 'UIDL') socket.write(change(listing(verb, all)))
         else if (verb === 'STAT') {
           socket.write(`+OK ${all.length} ${all.reduce((sum, { octets }) => sum + octets, 0)}\r\n`)
         } else socket.write('+OK\r\n')
@@ -113,8 +151,10 @@ describe('the load generator', () => {
     })
     await ask(client, { sizes: SIZES, caFile }, JobOutcome, 20_000)
     const { port } = z.object({ port: z.number() }).parse(server.address())
-    const load = { maildrop: 'middle', sessions: 1, atOnce: 1, retrievals: 1, deadlineMs: 5_000 }
-    return ask(client, { type: 'sessions', ...load, target: { port, tls: false } }, JobOutcome, 10_000)
+    const mail = { maildrop: 'middle', effect: 'none', isOfNewUsers: false, lists: false, ...job }
+    const load = { sessions: 1, atOnce: 1, retrievals: 1, deadlineMs: 5_000 }
+    const target = { port, tls: false }
+    return ask(client, { type: 'sessions', ...mail, ...load, target }, JobOutcome, 10_000)
   }
 
   it('counts the octets of a message that arrives as it was sent', async () => {
@@ -129,7 +169,26 @@ describe('the load generator', () => {
     })
     expect(outcome).toEqual({
       type: 'failed',
-      problem: 'message 1 arrived with other octets than the server sent',
+      problem: 'RETR 1: other octets arrived than were expected',
+    })
+  })
+
+  it('fails sizes that are those of the server where a rule changes the mail', async () => {
+    const outcome = await outcomeOf((response) => response, { effect: 'tag' })
+    expect(outcome).toMatchObject({ type: 'failed', problem: expect.stringMatching(/^STAT was answered/) })
+  })
+
+  it('fails a listing with one octet changed', async () => {
+    const outcome = await outcomeOf(
+      (response) => {
+        response[30]! ^= 1
+        return response
+      },
+      { lists: true },
+    )
+    expect(outcome).toEqual({
+      type: 'failed',
+      problem: 'LIST: other octets arrived than were expected',
     })
   })
 
@@ -158,6 +217,56 @@ describe('a maildrop of the bench', () => {
       response.includes('\r\n..'),
     )
     expect(stuffed).toHaveLength(10)
+  })
+})
+
+describe('the mail of the bench behind a rule', () => {
+  const contentOf = (response: Buffer): string => {
+    const text = response.toString('latin1')
+    return text.slice(text.indexOf('\r\n') + 2)
+  }
+  const changed = (effect: Effect): readonly (readonly [string, string])[] => {
+    const after = maildrop('middle', SIZES, effect)
+    return maildrop('middle', SIZES).map(({ response }, index) => [
+      contentOf(response),
+      contentOf(after[index]!.response),
+    ])
+  }
+
+  it('has its subject tagged and a field more, and is the same otherwise', () => {
+    for (const [before, after] of changed('tag')) {
+      expect(after).not.toBe(before)
+      expect(after.replace('Subject: [bench] ', 'Subject: ').replace('X-Bench: yes\r\n', '')).toBe(before)
+      expect(after.indexOf('X-Bench: yes\r\n\r\n')).toBeLessThan(after.indexOf('\r\n\r\n'))
+    }
+  })
+
+  it('has another word in its texts, and no other change', () => {
+    const pairs = changed('text')
+    for (const [before, after] of pairs) {
+      expect(after).not.toContain('Tuesday')
+      expect(after.replaceAll('the day after Monday', 'Tuesday')).toBe(before)
+    }
+    expect(pairs.filter(([before, after]) => before !== after)).toHaveLength(10)
+  })
+
+  it('is not there where it is of a mailing list', () => {
+    const all = maildrop('poll', SIZES)
+    const left = maildrop('poll', SIZES, 'hide')
+    expect(all.map(({ top }) => top.includes('List-Id:'))).toEqual([false, false, true, false, false, true])
+    expect(left).toEqual([all[0], all[1], all[3], all[4]])
+    expect(listing('UIDL', left).toString()).toMatch(
+      /^\+OK 4 messages\r\n(?:[1-4] [0-9a-f]{16}\r\n){4}\.\r\n$/,
+    )
+  })
+
+  it('tells the size that it has, whatever is done to it', () => {
+    for (const effect of EFFECTS) {
+      for (const { response, octets } of maildrop('middle', SIZES, effect)) {
+        const lines = contentOf(response).slice(0, -3).replaceAll('\r\n..', '\r\n.')
+        expect(lines).toHaveLength(octets)
+      }
+    }
   })
 })
 

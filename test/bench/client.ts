@@ -7,7 +7,15 @@ import { createHash, type Hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import net from 'node:net'
 import tls from 'node:tls'
-import { MAILDROP_NAMES, type MaildropName, type Message, maildrop, PASSWORD } from './maildrop.js'
+import {
+  type Effect,
+  listing,
+  type MaildropName,
+  type MaildropSizes,
+  type Message,
+  maildrop,
+  PASSWORD,
+} from './maildrop.js'
 import { ClientSetup, Job, type JobOutcome, type Target } from './messages.js'
 import { median } from './statistics.js'
 
@@ -29,7 +37,22 @@ const NOTHING_DONE: Done = {
   seconds: 0,
 }
 
+/** What has to arrive; the octets themselves are the server's. */
+type ExpectedMessage = Pick<Message, 'octets' | 'contentOctets' | 'contentDigest'>
+
+/** A maildrop as it is behind a subject. */
+interface ExpectedMaildrop {
+  readonly messages: readonly ExpectedMessage[]
+  readonly stat: string
+  readonly scanListing: ExpectedContent
+  readonly uniqueIds: ExpectedContent
+}
+
+/** What has to follow a status line, its octets counted and hashed by SHA-256 in hex. */
+type ExpectedContent = Pick<Message, 'contentOctets' | 'contentDigest'>
+
 let connections = 0
+let newUsers = 0
 const tlsSessions = new Map<number, Buffer>()
 const idle: Session[] = []
 
@@ -37,14 +60,15 @@ process.once('disconnect', () => process.exit(0))
 process.once('message', (raw) => {
   const setup = ClientSetup.parse(raw)
   const secureContext = tls.createSecureContext({ ca: readFileSync(setup.caFile) })
-  const maildrops: Record<MaildropName, readonly Message[]> = {
-    login: [],
-    middle: [],
-    large: [],
+  const maildrops = new Map<string, ExpectedMaildrop>()
+  const expect: Expect = (name, effect) => {
+    const key = `${name} ${effect}`
+    const expected = maildrops.get(key) ?? expectedMaildrop(name, setup.sizes, effect)
+    maildrops.set(key, expected)
+    return expected
   }
-  for (const name of MAILDROP_NAMES) maildrops[name] = maildrop(name, setup.sizes)
   process.on('message', (job) => {
-    perform(Job.parse(job), secureContext, maildrops).then(
+    perform(Job.parse(job), secureContext, expect).then(
       (outcome) => process.send?.(outcome),
       (error: unknown) => process.send?.({ type: 'failed', problem: problemOf(error) }),
     )
@@ -52,34 +76,60 @@ process.once('message', (raw) => {
   process.send?.(NOTHING_DONE)
 })
 
+type Expect = (name: MaildropName, effect: Effect) => ExpectedMaildrop
+
+function expectedMaildrop(name: MaildropName, sizes: MaildropSizes, effect: Effect): ExpectedMaildrop {
+  const messages = maildrop(name, sizes, effect)
+  const octets = messages.reduce((sum, message) => sum + message.octets, 0)
+  return {
+    messages: messages.map(({ octets, contentOctets, contentDigest }) => ({
+      octets,
+      contentOctets,
+      contentDigest,
+    })),
+    stat: `+OK ${messages.length} ${octets}`,
+    scanListing: contentOf(listing('LIST', messages)),
+    uniqueIds: contentOf(listing('UIDL', messages)),
+  }
+}
+
+function contentOf(response: Buffer): ExpectedContent {
+  const content = response.subarray(response.indexOf(10) + 1)
+  const contentDigest = createHash('sha256').update(content).digest('hex')
+  return { contentOctets: content.length, contentDigest }
+}
+
 function problemOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-async function perform(
-  job: Job,
-  secureContext: tls.SecureContext,
-  maildrops: Record<MaildropName, readonly Message[]>,
-): Promise<JobOutcome> {
+async function perform(job: Job, secureContext: tls.SecureContext, expect: Expect): Promise<JobOutcome> {
+  // Making mail takes its time, which is nobody's.
+  const expected = job.type === 'sessions' ? expect(job.maildrop, job.effect) : null
   const begin = performance.now()
   const isOver = (deadlineMs: number): boolean => performance.now() - begin > deadlineMs
   const seconds = (): number => (performance.now() - begin) / 1000
   switch (job.type) {
     case 'sessions': {
-      const messages = maildrops[job.maildrop]
+      if (expected === null) throw new Error('nothing is expected of these sessions')
+      const { messages } = expected
       let left = job.sessions
       const done = { sessions: 0, retrievals: 0, octets: 0 }
       await atOnce(job.atOnce, async () => {
         while (left > 0 && !isOver(job.deadlineMs)) {
           left--
-          const session = await logIn(job.target, job.maildrop, secureContext)
+          const user = job.isOfNewUsers ? `${job.maildrop}-${++newUsers}` : job.maildrop
+          const session = await logIn(job.target, user, secureContext)
           const stat = await session.command('STAT')
-          const expected = messages.reduce((sum, message) => sum + message.octets, 0)
-          if (stat !== `+OK ${messages.length} ${expected}`) throw new Error(`STAT was answered "${stat}"`)
+          if (stat !== expected.stat) throw new Error(`STAT was answered "${stat}"`)
+          if (job.lists) {
+            await session.fetch('LIST', expected.scanListing)
+            await session.fetch('UIDL', expected.uniqueIds)
+          }
           for (let index = 0; index < job.retrievals && !isOver(job.deadlineMs); index++) {
             const messageNumber = (index % messages.length) + 1
             // Added after the wait: `+=` on an awaited value would lose what other sessions added meanwhile.
-            const octets = await session.retrieve(messageNumber, messages[messageNumber - 1]!)
+            const octets = await session.fetch(`RETR ${messageNumber}`, messages[messageNumber - 1]!)
             done.octets += octets
             done.retrievals++
           }
@@ -168,7 +218,7 @@ class Pinger {
   }
 }
 
-async function logIn(target: Target, user: MaildropName, secureContext: tls.SecureContext): Promise<Session> {
+async function logIn(target: Target, user: string, secureContext: tls.SecureContext): Promise<Session> {
   const session = new Session(target, secureContext)
   await session.greeting
   await session.command(`USER ${user}`)
@@ -235,14 +285,14 @@ class Session {
   }
 
   /** @returns the octets behind the status line, all verified */
-  async retrieve(messageNumber: number, message: Message): Promise<number> {
+  async fetch(line: string, { contentOctets, contentDigest }: ExpectedContent): Promise<number> {
     const hash = createHash('sha256')
-    this.#socket.write(`RETR ${messageNumber}\r\n`)
-    await this.#expect(`RETR ${messageNumber}`, message.contentOctets, hash)
-    if (hash.digest('hex') !== message.contentDigest) {
-      throw new Error(`message ${messageNumber} arrived with other octets than the server sent`)
+    this.#socket.write(`${line}\r\n`)
+    await this.#expect(line, contentOctets, hash)
+    if (hash.digest('hex') !== contentDigest) {
+      throw new Error(`${line}: other octets arrived than were expected`)
     }
-    return message.contentOctets
+    return contentOctets
   }
 
   async quit(): Promise<void> {

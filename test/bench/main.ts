@@ -19,8 +19,11 @@
  * - Latency is of the clock. All subjects hold a session at once and are asked in turn, fifty NOOPs each.
  * - The work a kernel does for a loopback connection is charged to whoever sends.
  * - Subjects run for all rounds and are warmed up, except for memory, which wants fresh processes each time.
- * - Every message that arrives is compared with what the server sent (length and SHA-256); a subject that
- *   loses or changes an octet gets no figure in that row but a line under the tables.
+ * - Every message and listing that arrives is compared with what has to arrive (length and SHA-256): what the server
+ *   sent, or what a rule has to make of it, which the load generator makes itself. A subject that loses or changes
+ *   another octet gets no figure in that row but a line under the tables.
+ * - Subjects with rules are in the rows that their rules are about; `postern-rules` against `postern` in the others is
+ *   what rules cost that touch nothing. In the rows of polls, who has no rules passes three replies on.
  * - After five seconds a measurement begins nothing more and counts what was done: slow subjects do less work,
  *   not longer work.
  *
@@ -38,7 +41,7 @@ import { processTree } from './process-tree.js'
 import { type Gap, LISTENERS, type Listener, type Measurement, markdown } from './report.js'
 import { type Bench, type Figures, FULL_PLAN, type Plan, QUICK_PLAN, ROWS, type Row } from './rows.js'
 import { killAll, pause, type RunningSubject, start } from './running.js'
-import { DIRECT, SUBJECTS, type Subject } from './subjects.js'
+import { DIRECT, effectOf, SUBJECTS, type Subject, takesPart } from './subjects.js'
 
 /** Making 40 MB of mail takes a second; the helpers answer after that. */
 const HELPER_START_MS = 30_000
@@ -196,12 +199,13 @@ class Run {
     lasting: RunningSubject | null,
   ): Promise<void> {
     const isFresh = row.how === 'fresh'
-    if (this.#isGivenUp(subject, row, listener) || (isFresh && subject.name === DIRECT)) return
+    if (!takesPart(subject, row.effects) || this.#isGivenUp(subject, row, listener)) return
+    if (isFresh && subject.name === DIRECT) return
     let running: RunningSubject | null = null
     try {
       running = isFresh ? await this.#start(subject) : lasting
       if (running === null) return
-      const bench = this.#bench(running, listener)
+      const bench = this.#bench(subject, running, listener)
       const key = keyOf(subject, row, listener)
       await row.warmUp(bench, this.#warm.has(key) ? LATER_WARM_UP : FIRST_WARM_UP)
       this.#warm.add(key)
@@ -222,9 +226,16 @@ class Run {
   ): Promise<void> {
     const present = subjects.flatMap((subject) => {
       const running = lasting.get(subject)
-      return running === undefined || this.#isGivenUp(subject, row, listener) ? [] : [{ subject, running }]
+      if (
+        running === undefined ||
+        !takesPart(subject, row.effects) ||
+        this.#isGivenUp(subject, row, listener)
+      )
+        return []
+      return [{ subject, running }]
     })
-    const results = await row.measure(present.map(({ running }) => this.#bench(running, listener)))
+    const benches = present.map(({ subject, running }) => this.#bench(subject, running, listener))
+    const results = await row.measure(benches)
     present.forEach(({ subject, running }, index) => {
       const result = results[index]
       if (result === undefined) return
@@ -238,7 +249,7 @@ class Run {
     say(`  ${row.name}, ${listener}, ${subject.name}: ${figures.cost?.toPrecision(3) ?? '–'} ${row.costUnit}`)
   }
 
-  #bench(running: RunningSubject, listener: Listener): Bench {
+  #bench(subject: Subject, running: RunningSubject, listener: Listener): Bench {
     const { options, client, server } = this.#setting
     const isTls = listener === 'pop3s'
     return {
@@ -246,6 +257,7 @@ class Run {
       client,
       server,
       roots: running.roots,
+      effect: effectOf(subject),
       target: { port: isTls ? running.tlsPort : running.plainPort, tls: isTls },
     }
   }

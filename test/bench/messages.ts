@@ -4,9 +4,9 @@
  */
 import type { ChildProcess } from 'node:child_process'
 import { z } from 'zod'
-import { MAILDROP_NAMES } from './maildrop.js'
+import { EFFECTS, MAILDROP_NAMES } from './maildrop.js'
 
-const sizes = z.object({ middleOctets: z.number(), largeOctets: z.number() })
+const sizes = z.object({ middleOctets: z.number(), largeOctets: z.number(), pollMessages: z.number() })
 
 /** Where the load goes. */
 const target = z.object({ port: z.number(), tls: z.boolean() })
@@ -39,6 +39,12 @@ export const Job = z.discriminatedUnion('type', [
     type: z.literal('sessions'),
     target,
     maildrop: z.enum(MAILDROP_NAMES),
+    /** What the subject makes of the mail. */
+    effect: z.enum(EFFECTS),
+    /** Whether each session is of a user whom the subject has never seen. */
+    isOfNewUsers: z.boolean(),
+    /** Whether each session asks for LIST and UIDL. */
+    lists: z.boolean(),
     sessions: z.number(),
     atOnce: z.number(),
     /** RETR commands of each session, through the maildrop and round again. */

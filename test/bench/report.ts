@@ -4,7 +4,7 @@
  */
 import type { Figures, Row } from './rows.js'
 import { median } from './statistics.js'
-import { DIRECT, type Subject, YARDSTICK } from './subjects.js'
+import { DIRECT, type Subject, takesPart, YARDSTICK } from './subjects.js'
 
 /** The listeners that every subject has, as columns are named. */
 export const LISTENERS = ['plain', 'pop3s'] as const
@@ -112,19 +112,21 @@ export function markdown(measurements: readonly Measurement[], circumstances: Ci
             ...(row.rateUnit === null ? [] : [row.rateUnit]),
           ]),
         ],
-        subjects.map(({ subject }) => [
-          subject.name,
-          ...listeners.flatMap((listener) => {
-            const { cost, ratio, rate } = summarize(measurements, row, listener, subject.name)
-            return [
-              figure(cost),
-              ratio === null
-                ? '–'
-                : `${ratio.median.toFixed(2)} (${ratio.least.toFixed(2)}–${ratio.greatest.toFixed(2)})`,
-              ...(row.rateUnit === null ? [] : [figure(rate)]),
-            ]
-          }),
-        ]),
+        subjects
+          .filter(({ subject }) => takesPart(subject, row.effects))
+          .map(({ subject }) => [
+            subject.name,
+            ...listeners.flatMap((listener) => {
+              const { cost, ratio, rate } = summarize(measurements, row, listener, subject.name)
+              return [
+                figure(cost),
+                ratio === null
+                  ? '–'
+                  : `${ratio.median.toFixed(2)} (${ratio.least.toFixed(2)}–${ratio.greatest.toFixed(2)})`,
+                ...(row.rateUnit === null ? [] : [figure(rate)]),
+              ]
+            }),
+          ]),
       ),
     ]),
     notes(measurements, circumstances),

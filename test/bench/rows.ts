@@ -3,7 +3,7 @@
  * the load generator's outcome. Knows subjects only as ports and process ids.
  */
 import type { ChildProcess } from 'node:child_process'
-import type { MaildropSizes } from './maildrop.js'
+import { EFFECTS, type Effect, type MaildropSizes } from './maildrop.js'
 import { ask, type Job, JobOutcome, ServerCounts, type Target } from './messages.js'
 import { cpuSeconds, memoryOctets } from './process-tree.js'
 import { pause } from './running.js'
@@ -15,6 +15,8 @@ export interface Plan {
   readonly loginSessions: number
   readonly middle: { readonly sessions: number; readonly retrievals: number }
   readonly large: { readonly sessions: number; readonly retrievals: number }
+  /** At most; what is slow ends earlier, see `deadlineMs`. */
+  readonly polls: number
   /** Slices of fifty NOOPs each. */
   readonly pingSlices: number
   readonly idleSessions: number
@@ -28,10 +30,11 @@ export interface Plan {
  */
 export const FULL_PLAN: Plan = {
   rounds: 7,
-  sizes: { middleOctets: 100_000, largeOctets: 20_000_000 },
+  sizes: { middleOctets: 100_000, largeOctets: 20_000_000, pollMessages: 10_000 },
   loginSessions: 1_000,
   middle: { sessions: 16, retrievals: 300 },
   large: { sessions: 6, retrievals: 4 },
+  polls: 100,
   pingSlices: 60,
   idleSessions: 500,
   deadlineMs: 5_000,
@@ -40,10 +43,11 @@ export const FULL_PLAN: Plan = {
 /** Shows that everything works; its figures are noise. */
 export const QUICK_PLAN: Plan = {
   rounds: 1,
-  sizes: { middleOctets: 20_000, largeOctets: 500_000 },
+  sizes: { middleOctets: 20_000, largeOctets: 500_000, pollMessages: 300 },
   loginSessions: 80,
   middle: { sessions: 4, retrievals: 40 },
   large: { sessions: 2, retrievals: 4 },
+  polls: 4,
   pingSlices: 4,
   idleSessions: 20,
   deadlineMs: 3_000,
@@ -55,6 +59,8 @@ export interface Bench {
   readonly client: ChildProcess
   readonly server: ChildProcess
   readonly target: Target
+  /** What the subject makes of the mail. */
+  readonly effect: Effect
   /** Process ids of the subject; empty for `direct`, whose work nobody does. */
   readonly roots: readonly number[]
 }
@@ -81,6 +87,8 @@ export type Row = {
   readonly title: string
   readonly costUnit: string
   readonly rateUnit: string | null
+  /** Whom it is for: subjects with these effects on mail. */
+  readonly effects: readonly Effect[]
   /** True where the cost is what the subject adds to `direct`, not what was measured. */
   readonly isAdded: boolean
 } & (RowOfOne | RowOfAll)
@@ -113,7 +121,9 @@ const PINGS_PER_SLICE = 50
 /** Sessions that make a fresh process load its code before its memory is looked at. */
 const FIRST_SESSIONS = 20
 
-type Sessions = Pick<Extract<Job, { type: 'sessions' }>, 'maildrop' | 'sessions' | 'atOnce' | 'retrievals'>
+type SessionsWanted = Extract<Job, { type: 'sessions' }>
+type Sessions = Pick<SessionsWanted, 'maildrop' | 'sessions' | 'atOnce' | 'retrievals'> &
+  Partial<Pick<SessionsWanted, 'isOfNewUsers' | 'lists'>>
 type Outcome = Extract<JobOutcome, { type: 'done' }>
 
 /** Gives the load generator a job; throws with its words where an octet was wrong or missing. */
@@ -124,11 +134,13 @@ async function perform(bench: Bench, job: Job): Promise<Outcome> {
 }
 
 function sessionsJob(bench: Bench, load: Sessions): Job {
-  return { type: 'sessions', ...load, target: bench.target, deadlineMs: bench.plan.deadlineMs }
+  const { target, effect, plan } = bench
+  const job = { type: 'sessions', isOfNewUsers: false, lists: false, ...load } as const
+  return { ...job, target, effect, deadlineMs: plan.deadlineMs }
 }
 
 function sessionsRow(
-  row: Pick<Row, 'name' | 'title' | 'costUnit' | 'rateUnit'>,
+  row: Pick<Row, 'name' | 'title' | 'costUnit' | 'rateUnit' | 'effects'>,
   load: (plan: Plan) => Sessions,
   cost: (cpu: number, outcome: Outcome) => number,
   rate: (outcome: Outcome) => number,
@@ -164,9 +176,13 @@ function sessionsRow(
 
 const NO_LOAD = { octets: 0, cpuSeconds: null, rate: null, resumedShare: null, protocols: [] } as const
 
+/** A rule that hides mail has its own rows: in the others it would do what any other rule does. */
+const ALL_BUT_HIDING = EFFECTS.filter((effect) => effect !== 'hide')
+
 const login = sessionsRow(
   {
     name: 'login',
+    effects: ALL_BUT_HIDING,
     title: 'Login-only sessions: connect, USER, PASS, STAT, QUIT, eight at once',
     costUnit: 'CPU ms/session',
     rateUnit: 'sessions/s',
@@ -179,6 +195,7 @@ const login = sessionsRow(
 const middle = sessionsRow(
   {
     name: 'middle',
+    effects: ALL_BUT_HIDING,
     title: 'Many middle-sized messages: RETR of 100 kB, four sessions at once',
     costUnit: 'CPU s/GiB',
     rateUnit: 'MiB/s',
@@ -191,6 +208,8 @@ const middle = sessionsRow(
 const large = sessionsRow(
   {
     name: 'large',
+    // A text rule leaves such messages alone, since they are larger than what may be held.
+    effects: ['none', 'tag'],
     title: 'Few large messages: RETR of 20 MB, two sessions at once',
     costUnit: 'CPU s/GiB',
     rateUnit: 'MiB/s',
@@ -200,8 +219,36 @@ const large = sessionsRow(
   (outcome) => outcome.octets / MIB / outcome.seconds,
 )
 
+function pollRow(name: string, title: string, isOfNewUsers: boolean): Row {
+  return sessionsRow(
+    {
+      name,
+      title: `${title}: STAT, LIST, UIDL over 10,000 small messages, every third of a mailing list; one session at a time`,
+      effects: ['none', 'hide'],
+      costUnit: 'CPU ms/poll',
+      rateUnit: 'polls/s',
+    },
+    ({ polls }) => ({
+      maildrop: 'poll',
+      sessions: polls,
+      atOnce: 1,
+      retrievals: 0,
+      isOfNewUsers,
+      lists: true,
+    }),
+    (cpu, outcome) => (cpu * 1000) / outcome.sessions,
+    (outcome) => outcome.sessions / outcome.seconds,
+  )
+}
+
+/** A process that is warm, and a maildrop that it has never seen: what is compiled is in no figure. */
+const pollFirst = pollRow('poll-first', 'First poll of a full maildrop', true)
+/** Its warm-up is the first poll. */
+const pollSecond = pollRow('poll-second', 'Second poll of a full maildrop', false)
+
 const latency: Row = {
   name: 'latency',
+  effects: ALL_BUT_HIDING,
   title: 'Added latency of one command: median of NOOP and its reply in one session, less that of no proxy',
   costUnit: 'µs added',
   rateUnit: null,
@@ -229,6 +276,7 @@ const latency: Row = {
 
 const idle: Row = {
   name: 'idle',
+  effects: ALL_BUT_HIDING,
   title: 'Memory of an idle session: logged in and silent, PSS of all processes (kernel memory apart)',
   costUnit: 'KiB/session',
   rateUnit: null,
@@ -256,4 +304,4 @@ const idle: Row = {
 }
 
 /** Every row, in the order of the report. */
-export const ROWS: readonly Row[] = [login, middle, large, latency, idle]
+export const ROWS: readonly Row[] = [login, middle, large, pollFirst, pollSecond, latency, idle]

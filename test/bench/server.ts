@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs'
 import net from 'node:net'
 import tls from 'node:tls'
-import { MAILDROP_NAMES, type Message, maildrop, PASSWORD } from './maildrop.js'
+import { listing, MAILDROP_NAMES, type Message, maildrop, PASSWORD } from './maildrop.js'
 import { type ServerCounts, type ServerReady, ServerSetup } from './messages.js'
 
 /** What goes to the socket in one write; a power of two of whole TLS records of 16 KiB. */
@@ -14,14 +14,22 @@ const WRITE_OCTETS = 256 * 1024
 /** Commands are short; whoever sends more than this without a line end is not the bench's client. */
 const MAX_COMMAND_OCTETS = 8_192
 
+/** A maildrop with what is told of it, made once. */
+interface Served {
+  readonly messages: readonly Message[]
+  readonly stat: string
+  readonly scanListing: Buffer
+  readonly uniqueIds: Buffer
+}
+
 process.once('message', (raw) => {
   void serve(ServerSetup.parse(raw))
 })
 process.once('disconnect', () => process.exit(0))
 
 async function serve(setup: ServerSetup): Promise<void> {
-  const maildrops = new Map<string, readonly Message[]>(
-    MAILDROP_NAMES.map((name) => [name, maildrop(name, setup.sizes)]),
+  const maildrops = new Map<string, Served>(
+    MAILDROP_NAMES.map((name) => [name, served(maildrop(name, setup.sizes))]),
   )
   let counts = { tlsConnections: 0, resumed: 0, protocols: new Set<string>() }
   const onConnection = (socket: net.Socket): void => new Session(socket, maildrops).start()
@@ -42,6 +50,16 @@ async function serve(setup: ServerSetup): Promise<void> {
   send({ plainPort: await listen(plain), tlsPort: await listen(secure) })
 }
 
+function served(messages: readonly Message[]): Served {
+  const octets = messages.reduce((sum, message) => sum + message.octets, 0)
+  return {
+    messages,
+    stat: `+OK ${messages.length} ${octets}\r\n`,
+    scanListing: listing('LIST', messages),
+    uniqueIds: listing('UIDL', messages),
+  }
+}
+
 function send(message: ServerReady | ServerCounts): void {
   process.send?.(message)
 }
@@ -59,13 +77,13 @@ function listen(server: net.Server): Promise<number> {
 
 class Session {
   readonly #socket: net.Socket
-  readonly #maildrops: ReadonlyMap<string, readonly Message[]>
+  readonly #maildrops: ReadonlyMap<string, Served>
   #user = ''
-  #messages: readonly Message[] | null = null
+  #maildrop: Served | null = null
   #received = ''
   #isSending = false
 
-  constructor(socket: net.Socket, maildrops: ReadonlyMap<string, readonly Message[]>) {
+  constructor(socket: net.Socket, maildrops: ReadonlyMap<string, Served>) {
     this.#socket = socket
     this.#maildrops = maildrops
   }
@@ -99,7 +117,7 @@ class Session {
     const argument = space === -1 ? '' : line.slice(space + 1)
     switch (verb) {
       case 'CAPA':
-        this.#socket.write('+OK\r\nUSER\r\nUIDL\r\nRESP-CODES\r\nPIPELINING\r\n.\r\n')
+        this.#socket.write('+OK\r\nUSER\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nPIPELINING\r\n.\r\n')
         return
       case 'NOOP':
         this.#socket.write('+OK\r\n')
@@ -112,23 +130,27 @@ class Session {
         this.#socket.write('+OK\r\n')
         return
       case 'PASS':
-        this.#messages = argument === PASSWORD ? (this.#maildrops.get(this.#user) ?? null) : null
-        this.#socket.write(this.#messages === null ? '-ERR [AUTH] no such user\r\n' : '+OK logged in\r\n')
+        this.#maildrop =
+          argument === PASSWORD ? (this.#maildrops.get(this.#user.replace(/-\d+$/, '')) ?? null) : null
+        this.#socket.write(this.#maildrop === null ? '-ERR [AUTH] no such user\r\n' : '+OK logged in\r\n')
         return
     }
-    if (this.#messages === null) this.#socket.write('-ERR not logged in\r\n')
-    else this.#answerInTransaction(verb, argument, this.#messages)
+    if (this.#maildrop === null) this.#socket.write('-ERR not logged in\r\n')
+    else this.#answerInTransaction(verb, argument, this.#maildrop)
   }
 
-  #answerInTransaction(verb: string, argument: string, messages: readonly Message[]): void {
-    if (verb === 'STAT') {
-      const octets = messages.reduce((sum, message) => sum + message.octets, 0)
-      this.#socket.write(`+OK ${messages.length} ${octets}\r\n`)
-      return
+  #answerInTransaction(verb: string, argument: string, maildrop: Served): void {
+    if (verb === 'STAT') this.#socket.write(maildrop.stat)
+    else if (verb === 'LIST' && argument === '') this.#send(maildrop.scanListing, 0)
+    else if (verb === 'UIDL' && argument === '') this.#send(maildrop.uniqueIds, 0)
+    else {
+      const [number, lines] = argument.split(' ')
+      const message = maildrop.messages[Number(number) - 1]
+      if (message !== undefined && verb === 'RETR') this.#send(message.response, 0)
+      // Nobody here wants more than the header section.
+      else if (message !== undefined && verb === 'TOP' && lines === '0') this.#socket.write(message.top)
+      else this.#socket.write('-ERR no such command or message\r\n')
     }
-    const message = messages[Number(argument) - 1]
-    if (verb !== 'RETR' || message === undefined) this.#socket.write('-ERR no such command or message\r\n')
-    else this.#send(message.response, 0)
   }
 
   #send(response: Buffer, from: number): void {

@@ -9,6 +9,7 @@ import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { CertificateFiles } from './certificates.js'
+import { ADDED_FIELD, type Effect, TAG, TEXT } from './maildrop.js'
 
 /** What a subject is set up with. Ports are on 127.0.0.1; the plain and TLS port are the subject's own. */
 export interface Site extends CertificateFiles {
@@ -30,6 +31,8 @@ export interface Subject {
   readonly name: string
   /** What a reader of the table has to know to judge the figures; null where there is nothing. */
   readonly footnote: string | null
+  /** What it makes of the mail; without it, nothing. */
+  readonly effect?: Effect
   /** @returns the version in the program's own words, or null where it is not here */
   readonly version: () => string | null
   /** Writes the subject's files and tells what to start: nothing for `direct`. */
@@ -117,6 +120,73 @@ const posternWatched: Subject = {
     { file: process.execPath, args: ['--import', 'tsx', WATCHERS, POSTERN, controlSocket(site)] },
   ],
 }
+
+/** postern with rules, from one file. */
+function ruled(name: string, effect: Effect, footnote: string, rules: string): Subject {
+  return {
+    ...postern,
+    name,
+    effect,
+    footnote,
+    setUp: (site) => {
+      const file = join(site.directory, 'rules.yaml')
+      writeFileSync(file, rules)
+      return postern
+        .setUp(site)
+        .map(({ file: node, args }) => ({ file: node, args: [...args, '--rules', file] }))
+    },
+  }
+}
+
+/** Its conditions ask for what most rules ask for, of every message and every command. */
+const posternRules = ruled(
+  'postern-rules',
+  'none',
+  'With a rule of messages and one of commands that never hold.',
+  `rules:
+  - name: tag what nobody sends
+    when: 'header["x-never-sent"].contains("never") || from.endsWith("@nowhere.example")'
+    then: [{ tag-subject: "[never]" }]
+  - name: refuse what nobody says
+    when: 'command == "XTND" && argument.contains("never")'
+    then: [{ refuse: "never" }]
+`,
+)
+
+const posternTag = ruled(
+  'postern-tag',
+  'tag',
+  'With a rule that tags the subject of every message and adds a header field.',
+  `rules:
+  - name: tag everything
+    when: 'size > 0'
+    then:
+      - tag-subject: "${TAG}"
+      - add-header: { name: ${ADDED_FIELD.name}, value: "${ADDED_FIELD.value}" }
+`,
+)
+
+const posternText = ruled(
+  'postern-text',
+  'text',
+  'With a rule that replaces a word in the text of every message.',
+  `rules:
+  - name: replace a word
+    when: 'size > 0'
+    then: [{ replace-text: { pattern: "${TEXT.from}", with: "${TEXT.to}" } }]
+`,
+)
+
+const posternHide = ruled(
+  'postern-hide',
+  'hide',
+  'With a rule that hides what has a List-Id.',
+  `rules:
+  - name: hide mailing lists
+    when: '"list-id" in header'
+    then: [hide]
+`,
+)
 
 function controlSocket(site: Site): string {
   return join(site.directory, 'control', 'socket')
@@ -312,6 +382,16 @@ const mitmproxy: Subject = {
   },
 }
 
+/** What a subject makes of the mail. */
+export function effectOf({ effect }: Subject): Effect {
+  return effect ?? 'none'
+}
+
+/** Tells whether a subject is among those with one of the effects that a row is for. */
+export function takesPart(subject: Subject, effects: readonly Effect[]): boolean {
+  return effects.includes(effectOf(subject))
+}
+
 /** Every subject, in the order of the table. */
 export const SUBJECTS: readonly Subject[] = [
   direct,
@@ -319,6 +399,10 @@ export const SUBJECTS: readonly Subject[] = [
   pipe('pipe-unresumed', false, 'The same with a full handshake toward the server each time.'),
   postern,
   posternWatched,
+  posternRules,
+  posternTag,
+  posternText,
+  posternHide,
   stunnel,
   haproxy,
   dovecot,
