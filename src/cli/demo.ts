@@ -2,17 +2,20 @@
  * `postern demo`: hands over to the demo, with the proxy that it shall run and a place to print to. Nothing is
  * configured: everything of it is on loopback.
  */
-import { DEFAULT_CONTROL, DEFAULT_LOG_LEVEL } from '../config/defaults.js'
+import { DEFAULT_CONTROL, DEFAULT_LOG_LEVEL, DEFAULT_RULES } from '../config/defaults.js'
 import type { Settings } from '../config/settings.js'
 import { runDemo } from '../demo/demo.js'
+import { SAMPLE_RULES } from '../demo/sample-rules.js'
 import { type Proxy as RunningProxy, startProxy } from '../proxy/proxy.js'
+import { RulesInForce } from '../proxy/rules-in-force.js'
 import { canShowDashboard } from './dashboard-process.js'
 import type { ExitCode } from './exit-codes.js'
 import { serveUntilSignal } from './lifecycle.js'
-import { createLog } from './log-destination.js'
+import { createLog, type Logger } from './log-destination.js'
 import { checkOptions, type RunOptions } from './options.js'
 import { note } from './standard-streams.js'
 import { nodeAgeWarning, refuseUnsafeEnvironment } from './start-warnings.js'
+import { defaultQuarantineDirectory } from './state-directory.js'
 import { Watching } from './watching.js'
 
 /** Longest time for sessions of the demo to end; nobody waits for its mail. */
@@ -40,7 +43,8 @@ export async function demo(
     process.env,
     watching.ring,
   )
-  let watched: { readonly proxy: RunningProxy; readonly settings: Settings } | null = null
+  let watched: DemoWatched | null = null
+  const rules = await demoRules(log)
   const running = await runDemo({
     log,
     print: (text) => instructions.push(text),
@@ -51,16 +55,21 @@ export async function demo(
         feed,
         breakpoints,
         history,
+        rules,
         onKeyLog: null,
       })
       watched = { proxy, settings: { ...settings, control: commandLine.control ?? DEFAULT_CONTROL } }
       return proxy
     },
+  }).catch(async (error: unknown) => {
+    await rules.close()
+    throw error
   })
   try {
-    await openFor(watching, watched, log)
+    await openFor(watching, watched, rules, log)
   } catch (error) {
     await running.stop()
+    await rules.close()
     throw error
   }
   const ended = serveUntilSignal({
@@ -84,15 +93,29 @@ export async function demo(
   }
   const code = await ended
   await watching.close()
+  await rules.close()
   return code
+}
+
+/** The sample rules, in force. They name no quarantine, so that nothing of the places is touched. */
+function demoRules(log: Logger): Promise<RulesInForce> {
+  const places = { workingDirectory: process.cwd(), quarantineDirectory: defaultQuarantineDirectory() }
+  return RulesInForce.ofTexts([SAMPLE_RULES], DEFAULT_RULES, places, log)
+}
+
+/** What the demo started, for those who look at it. */
+interface DemoWatched {
+  readonly proxy: RunningProxy
+  readonly settings: Settings
 }
 
 async function openFor(
   watching: Watching,
-  watched: { readonly proxy: RunningProxy; readonly settings: Settings } | null,
-  log: Awaited<ReturnType<typeof createLog>>,
+  watched: DemoWatched | null,
+  rules: RulesInForce,
+  log: Logger,
 ): Promise<void> {
   if (watched === null) throw new Error('the demo started without a proxy')
   const { proxy, settings } = watched
-  await watching.open({ proxy, settings: () => settings, log })
+  await watching.open({ proxy, settings: () => settings, rules, log })
 }

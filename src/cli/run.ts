@@ -114,7 +114,7 @@ async function serve(
     const onKeyLog = keyLog(process.env.SSLKEYLOGFILE ?? '', (line) => watching.say(line))
     const past = isWatchable ? { history } : {}
     proxy = await startProxy(settings, log, { authority, feed, onKeyLog, breakpoints, rules, ...past })
-    await watching.open({ proxy, settings: () => settings, log })
+    await watching.open({ proxy, settings: () => settings, rules, log })
   } catch (error) {
     await proxy?.stop()
     await rules.close()

@@ -7,6 +7,7 @@ import { Breakpoints } from '../proxy/breakpoints.js'
 import { clock } from '../proxy/connection.js'
 import { History } from '../proxy/history.js'
 import type { Proxy as RunningProxy } from '../proxy/proxy.js'
+import type { RulesInForce } from '../proxy/rules-in-force.js'
 import { WatchedProxy } from '../proxy/watched.js'
 import { Feed } from '../trace/feed.js'
 import type { BreakpointWish } from '../watch/breakpoint-wish.js'
@@ -28,6 +29,7 @@ export interface Watched {
   readonly proxy: RunningProxy
   /** Asked each time: they change with a reload. */
   readonly settings: () => Settings
+  readonly rules: RulesInForce
   readonly log: Logger
 }
 
@@ -54,7 +56,7 @@ export class Watching {
    *
    * @throws {ControlError} where a socket that was asked for cannot be; without the usual one, postern only says so
    */
-  async open({ proxy, settings, log }: Watched): Promise<void> {
+  async open({ proxy, settings, rules, log }: Watched): Promise<void> {
     this.#log = log
     const server = new WatchServer(
       new WatchedProxy({
@@ -66,11 +68,13 @@ export class Watching {
         log: this.ring,
         history: this.history,
         breakpoints: this.breakpoints,
+        rules,
         endProxy: () => this.#end(),
       }),
     )
     this.#server = server
     this.breakpoints.onChange = (what) => server.changed(what)
+    rules.onChange = () => server.changed('rules')
     const { control } = settings()
     try {
       this.#path = await prepareControl(control, currentPlace())

@@ -280,6 +280,9 @@ By hand (then type USER demo, PASS demo, LIST, RETR 1, QUIT):
 
   openssl s_client -quiet -crlf -starttls pop3 -CAfile ${file} -connect ${addressOf(plain)}
 
+Two rules are at work: one tags what comes from outside of example.org with "[external]", the other only
+shows which newsletters it would hide.
+
 Messages from ${hostile} on are hostile to terminals: look at them with "| cat -v" behind curl.
 
 The certificates come from an authority made for this run. Its own, without the key, is the file

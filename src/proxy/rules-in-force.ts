@@ -3,6 +3,7 @@
  * memory of verdicts and the webhooks. Owns which rules are in force, and that a session keeps those it began with; knows
  * nothing of what rules say or of what is done about it.
  */
+import { LRUCache } from 'lru-cache'
 import type { Logger } from 'pino'
 import type { RulesSettings } from '../config/settings.js'
 import { formatDuration } from '../config/units.js'
@@ -11,10 +12,12 @@ import { createJudges } from '../judge/judges.js'
 import { QUARANTINE_LIMITS } from '../quarantine/limits.js'
 import { openQuarantine, type Quarantine } from '../quarantine/quarantine.js'
 import type { MaildropAnswer, MaildropQuestion } from '../relay/maildrop.js'
+import { addressOf } from '../rules/known-message.js'
 import type { RuleText } from '../rules/rule-file.js'
 import { loadRules, type RuleSet } from '../rules/rule-set.js'
 import { createSessionRules } from '../rules/session-rules.js'
-import type { JudgeAnswers, SessionRules } from '../rules/verdict.js'
+import type { JudgeAnswers, Logins, SessionRules } from '../rules/verdict.js'
+import { RuleHitCounter } from '../trace/rule-hits.js'
 import { Notifier } from './notifier.js'
 import { RuleFileWatch, readRuleFiles } from './rule-files.js'
 import { VerdictCache } from './verdict-cache.js'
@@ -35,6 +38,8 @@ export interface SessionRulesInForce {
   /** Asks judges or the quarantine. Never rejects. */
   ask(question: MaildropQuestion): Promise<MaildropAnswer>
   notify(about: { readonly url: string; readonly rule: string; readonly uniqueId: string | null }): void
+  /** A login has succeeded. */
+  loggedIn(): void
   /** The session is over. */
   leave(): void
 }
@@ -45,6 +50,14 @@ export interface RulesListener {
   changed(ruleSet: RuleSet): void
   /** Changed files were refused, and the rules before them stay. */
   refused(text: string): void
+}
+
+/** Changed rule files that were not taken. */
+export interface Refusal {
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  /** Every mistake, in lines for a person. */
+  readonly text: string
 }
 
 /** Where the rules keep what they need, beside what the settings name. */
@@ -92,17 +105,49 @@ class Generation {
   }
 }
 
+/** Users and clients whose last login is remembered: more than any service of one machine has. */
+const LOGINS_REMEMBERED = 20_000
+
+/** When users logged in last; see `limit-logins`. */
+export class LastLogins implements Logins {
+  readonly #at = new LRUCache<string, number>({ max: LOGINS_REMEMBERED })
+
+  lastAt(service: string, user: string | null, client: string): number | null {
+    return this.#at.get(user === null ? clientKey(service, client) : userKey(service, user)) ?? null
+  }
+
+  /** @param now milliseconds since the epoch */
+  note(service: string, user: string | null, client: string, now: number): void {
+    if (user !== null) this.#at.set(userKey(service, user), now)
+    this.#at.set(clientKey(service, client), now)
+  }
+}
+
+function userKey(service: string, user: string): string {
+  return JSON.stringify(['user', service, user])
+}
+
+function clientKey(service: string, client: string): string {
+  return JSON.stringify(['client', service, client])
+}
+
 /** The rules of a process. */
 export class RulesInForce {
+  /** How often rules held since the start, whichever were in force by then. */
+  readonly hits = new RuleHitCounter()
+  /** Called where {@link ruleSet} or {@link refusal} is another than before. */
+  onChange: () => void = () => {}
   readonly #log: Logger
   readonly #places: RulesPlaces
   readonly #cache: VerdictCache
   readonly #notifier: Notifier
+  readonly #logins = new LastLogins()
   #settings: RulesSettings
   #quarantine: Quarantine | null
   #generation: Generation
   #watch: RuleFileWatch | null = null
   #listener = NO_LISTENER
+  #refusal: Refusal | null = null
 
   private constructor(
     settings: RulesSettings,
@@ -130,18 +175,37 @@ export class RulesInForce {
    */
   static async open(settings: RulesSettings, places: RulesPlaces, log: Logger): Promise<RulesInForce> {
     const texts = readRuleFiles(settings.paths, places.workingDirectory)
+    const rules = await RulesInForce.ofTexts(texts, settings, places, log)
+    rules.#watchFiles()
+    return rules
+  }
+
+  /**
+   * Takes rules that stand in no file, and opens what they need. They are never read again.
+   *
+   * @throws as {@link RulesInForce.open}, with nothing left open
+   */
+  static async ofTexts(
+    texts: readonly RuleText[],
+    settings: RulesSettings,
+    places: RulesPlaces,
+    log: Logger,
+  ): Promise<RulesInForce> {
     const quarantine = await quarantineFor(loadRules(texts), settings, places)
     const { verdictsFile } = settings
     const cache =
       verdictsFile === null ? VerdictCache.inMemory(log) : await VerdictCache.open(verdictsFile, log)
-    const rules = new RulesInForce(settings, places, log, { cache, quarantine, texts })
-    rules.#watchFiles()
-    return rules
+    return new RulesInForce(settings, places, log, { cache, quarantine, texts })
   }
 
   /** The rules in force. */
   get ruleSet(): RuleSet {
     return this.#generation.ruleSet
+  }
+
+  /** Why the files as they are now are not in force; null where they are. */
+  get refusal(): Refusal | null {
+    return this.#refusal
   }
 
   /** Tells whoever shows rules what becomes of them. */
@@ -172,6 +236,7 @@ export class RulesInForce {
           at: Date.now(),
         })
       },
+      loggedIn: () => this.#logins.note(about.service, about.user(), addressOf(about.client), Date.now()),
       leave: () => generation.leave(),
     }
   }
@@ -182,6 +247,16 @@ export class RulesInForce {
    * @throws as {@link RulesInForce.open}, with the rules before in force
    */
   async reload(settings: RulesSettings = this.#settings): Promise<void> {
+    try {
+      await this.#reload(settings)
+    } catch (error) {
+      this.#refusal = { at: Date.now(), text: error instanceof Error ? error.message : String(error) }
+      this.onChange()
+      throw error
+    }
+  }
+
+  async #reload(settings: RulesSettings): Promise<void> {
     const texts = readRuleFiles(settings.paths, this.#places.workingDirectory)
     const ruleSet = loadRules(texts)
     const isSame = JSON.stringify(texts) === this.#generation.texts
@@ -193,9 +268,15 @@ export class RulesInForce {
     this.#quarantine = quarantine
     this.#settings = settings
     this.#watchFiles()
-    if (isSame) return
+    const wasRefused = this.#refusal !== null
+    this.#refusal = null
+    if (isSame) {
+      if (wasRefused) this.onChange()
+      return
+    }
     this.#generation.end()
     this.#generation = this.#generationOf(ruleSet, texts)
+    this.onChange()
     this.#log.info({ event: 'rules-loaded', rules: ruleSet.rules.length, judges: ruleSet.judges.length })
     this.#listener.changed(ruleSet)
   }
@@ -214,7 +295,7 @@ export class RulesInForce {
       get: (key: string): unknown => this.#cache.get(this.#keyed(ruleSet, key)),
       set: (key: string, value: unknown): void => this.#cache.set(this.#keyed(ruleSet, key), value),
     }
-    const rules = createSessionRules(ruleSet, remembers, Date.now)
+    const rules = createSessionRules(ruleSet, remembers, Date.now, this.#logins)
     return new Generation(ruleSet, rules, createJudges(ruleSet.judges), JSON.stringify(texts))
   }
 
@@ -232,7 +313,7 @@ export class RulesInForce {
     const user = about.user()
     const { message } = question
     if (question.type === 'judge') {
-      const judged = { session, service, user, client: client.replace(/:[0-9]*$/, '') }
+      const judged = { session, service, user, client: addressOf(client) }
       return { type: 'judged', answers: await askWithin(generation.judges, question, judged) }
     }
     if (this.#quarantine === null) return { type: 'failed', text: 'there is no quarantine' }

@@ -14,6 +14,7 @@ import {
   MOMENT,
   OCTETS,
 } from '../trace/event-coding.js'
+import { COUNTED_RULES } from '../trace/rule-hits.js'
 import { SAFE_TEXT_CODE_POINTS, safeText } from '../trace/safe-text.js'
 import type { FromProxy, FromWatcher } from './protocol.js'
 
@@ -28,6 +29,10 @@ const MAXIMUM_TEXT = 16_384
 /** Longest time to hold an item. */
 const MAXIMUM_HOLD_MS = 3_600_000
 const MAXIMUM_NAME = 128
+/** Actions of one rule; rule files allow fewer. */
+const MAXIMUM_ACTIONS = 64
+/** Lines that say why rule files were refused: more than a screen has, and the log has them all. */
+export const MAXIMUM_REFUSAL_LINES = 100
 
 /** Writes one message with its line end. */
 export function encodeMessage(message: FromProxy | FromWatcher): string {
@@ -114,6 +119,37 @@ const HELD_SUMMARY = z.object({
   editableOctets: COUNT.nullable(),
 })
 
+const texts = (most: number) => z.array(text).max(most)
+
+const WATCHED_RULE = z.object({
+  name: text,
+  place: text,
+  of: z.enum(['message', 'command']),
+  mode: z.enum(['enforce', 'shadow']),
+  when: text,
+  actions: texts(MAXIMUM_ACTIONS),
+  cost: text,
+  onFailure: z.enum(['deliver', 'refuse', 'hold']),
+  stops: z.boolean(),
+})
+
+const RULE_HITS = z.object({
+  rule: text,
+  place: text,
+  mode: z.enum(['enforce', 'shadow', 'failed']),
+  of: z.enum(['message', 'command']),
+  actions: texts(MAXIMUM_ACTIONS),
+  hits: COUNT,
+  failures: COUNT,
+  last: z.object({
+    at: MOMENT,
+    session: text,
+    number: COUNT,
+    message: COUNT.nullable(),
+    uniqueId: text.nullable(),
+  }),
+})
+
 const FROM_PROXY: z.ZodType<FromProxy> = z.union([
   EVENTS,
   LOG,
@@ -140,6 +176,12 @@ const FROM_PROXY: z.ZodType<FromProxy> = z.union([
     }),
     z.object({ type: z.literal('breakpoints'), breakpoints: z.array(BREAKPOINT) }),
     z.object({ type: z.literal('held'), items: z.array(HELD_SUMMARY) }),
+    z.object({
+      type: z.literal('rules'),
+      rules: z.array(WATCHED_RULE).max(COUNTED_RULES),
+      refusal: z.object({ at: MOMENT, lines: texts(MAXIMUM_REFUSAL_LINES) }).nullable(),
+    }),
+    z.object({ type: z.literal('rule-hits'), hits: z.array(RULE_HITS).max(COUNTED_RULES) }),
     z.object({ type: z.literal('done'), id, problem: text.nullable() }),
     z.object({ type: z.literal('held-octets'), id, octets: OCTETS }),
     z.object({ type: z.literal('ending') }),

@@ -20,7 +20,7 @@ export interface Batch {
 }
 
 /** Something that is worth telling only as it is at the moment of telling. */
-export type State = 'breakpoints' | 'held' | 'process'
+export type State = 'breakpoints' | 'held' | 'rules' | 'rule-hits' | 'process'
 
 /** The way to one watcher. */
 export class Outlet {

@@ -3,6 +3,7 @@
  * both directions. Types only; `coding.ts` reads and writes them, and believes neither side.
  */
 import type { HeldKind, TraceEvent } from '../trace/event.js'
+import type { RuleHits } from '../trace/rule-hits.js'
 
 /** Raised where a watcher of the version before would misread the proxy, or the other way round. */
 export const WATCH_VERSION = 1
@@ -44,6 +45,40 @@ export interface HeldSummary {
   readonly editableOctets: number | null
 }
 
+/** A rule in force. All texts are harmless. */
+export interface WatchedRule {
+  readonly name: string
+  /** `FILE:LINE`. */
+  readonly place: string
+  readonly of: 'message' | 'command'
+  readonly mode: 'enforce' | 'shadow'
+  /** CEL expression, see `expression/`. */
+  readonly when: string
+  /** In words of the rule file. */
+  readonly actions: readonly string[]
+  /** What it costs to ask it, in one line. */
+  readonly cost: string
+  readonly onFailure: 'deliver' | 'refuse' | 'hold'
+  /** Whether the rules behind it are not asked where it holds. */
+  readonly stops: boolean
+}
+
+/** Changed rule files that were not taken: the rules before them stay. */
+export interface RulesRefusal {
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  /** Why, in lines for a person. */
+  readonly lines: readonly string[]
+}
+
+/** The rules of files, as they are in force. */
+export interface WatchedRules {
+  /** In the order in which they are asked. */
+  readonly rules: readonly WatchedRule[]
+  /** Null once the files are in force. */
+  readonly refusal: RulesRefusal | null
+}
+
 /** What the process itself says of its state, once a second. */
 export interface ProcessFacts {
   readonly rssOctets: number
@@ -75,6 +110,10 @@ export type FromProxy =
   | { readonly type: 'breakpoints'; readonly breakpoints: readonly Breakpoint[] }
   /** All that is held, told again at each change. */
   | { readonly type: 'held'; readonly items: readonly HeldSummary[] }
+  /** Told again at each change of the rules themselves. */
+  | ({ readonly type: 'rules' } & WatchedRules)
+  /** How often rules held since the start of the proxy; once a second, where that changed. */
+  | { readonly type: 'rule-hits'; readonly hits: readonly RuleHits[] }
   /** Answer to a request: `problem` null where it was done. */
   | { readonly type: 'done'; readonly id: string; readonly problem: string | null }
   /** Answer to `fetch-held`. */

@@ -10,6 +10,7 @@ import { encodeEvent } from '../trace/event-coding.js'
 import type { Feed, Subscription } from '../trace/feed.js'
 import { JsonLineReader } from '../trace/json-lines.js'
 import { WATCHING_PACE } from '../trace/pace.js'
+import type { RuleHitCounter } from '../trace/rule-hits.js'
 import {
   decodeFromWatcher,
   encodeEvents,
@@ -28,6 +29,7 @@ import {
   type ProcessFacts,
   WATCH_VERSION,
   type WatchedAddress,
+  type WatchedRules,
 } from './protocol.js'
 
 /** Watchers at one time; each costs memory and a share of the telling. */
@@ -75,6 +77,9 @@ export interface WatchHost {
   readonly addresses: readonly WatchedAddress[]
   readonly breakpoints: readonly Breakpoint[]
   readonly held: readonly HeldSummary[]
+  readonly rules: WatchedRules
+  /** How often rules held since the start. */
+  readonly ruleHits: Pick<RuleHitCounter, 'version' | 'counts'>
   snapshot(): Snapshot
   sampleFacts(): FactsSampler
   /** @returns octets of a held item that may be edited; null where there are none */
@@ -94,6 +99,8 @@ export class WatchServer {
   #tellTimer: NodeJS.Timeout | null = null
   #tellAfter = 0
   #logPosition = 0
+  /** Of the rule hits that watchers were told last. */
+  #hitsVersion = 0
   /** Lines of the log that may be told now, and when that was reckoned. */
   #linesLeft = LOG_RING_LINES
   #linesAt = 0
@@ -142,7 +149,7 @@ export class WatchServer {
   }
 
   /** Tells all watchers what changed. */
-  changed(state: 'breakpoints' | 'held'): void {
+  changed(state: 'breakpoints' | 'held' | 'rules'): void {
     for (const watcher of this.#watchers) if (watcher.isWatching) watcher.outlet.mark(state)
   }
 
@@ -223,6 +230,8 @@ export class WatchServer {
     watcher.outlet.begin(this.#slicesOf(host.snapshot(), wishes.log ? host.log.since(0) : null))
     watcher.outlet.mark('breakpoints')
     watcher.outlet.mark('held')
+    watcher.outlet.mark('rules')
+    if (host.ruleHits.version > 0) watcher.outlet.mark('rule-hits')
     this.#attend()
   }
 
@@ -281,7 +290,14 @@ export class WatchServer {
   }
 
   #tellFacts(): void {
-    for (const watcher of this.#watchers) if (watcher.isWatching) watcher.outlet.mark('process')
+    const { version } = this.#host.ruleHits
+    const haveHit = version !== this.#hitsVersion
+    this.#hitsVersion = version
+    for (const { isWatching, outlet } of this.#watchers) {
+      if (!isWatching) continue
+      outlet.mark('process')
+      if (haveHit) outlet.mark('rule-hits')
+    }
   }
 
   #encodeState(state: State): Buffer {
@@ -290,6 +306,10 @@ export class WatchServer {
         return octetsOfMessage({ type: state, breakpoints: this.#host.breakpoints })
       case 'held':
         return octetsOfMessage({ type: state, items: this.#host.held })
+      case 'rules':
+        return octetsOfMessage({ type: state, ...this.#host.rules })
+      case 'rule-hits':
+        return octetsOfMessage({ type: state, hits: this.#host.ruleHits.counts })
       case 'process': {
         const sampler = this.#sampler
         return sampler === null ? Buffer.alloc(0) : octetsOfMessage({ type: state, facts: sampler.read() })

@@ -181,6 +181,7 @@ describe('a breakpoint in a running proxy', () => {
         log: new LogRing(),
         history,
         breakpoints: made,
+        rules: null,
         endProxy: () => {},
       }),
     )

@@ -1,6 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { decodeFromProxy, decodeFromWatcher, encodeMessage } from '../../src/watch/coding.js'
+import { COUNTED_RULES } from '../../src/trace/rule-hits.js'
+import {
+  decodeFromProxy,
+  decodeFromWatcher,
+  encodeMessage,
+  MAXIMUM_REFUSAL_LINES,
+} from '../../src/watch/coding.js'
 import type { FromProxy, FromWatcher } from '../../src/watch/protocol.js'
 import { ONE_OF_EACH } from '../trace/events.js'
 
@@ -54,6 +60,38 @@ const FROM_PROXY: { readonly [Type in FromProxy['type']]: Extract<FromProxy, { t
         releaseAt: 2,
         isCommitted: false,
         editableOctets: 6,
+      },
+    ],
+  },
+  rules: {
+    type: 'rules',
+    rules: [
+      {
+        name: 'tag external',
+        place: 'rules/a.yaml:4',
+        of: 'message',
+        mode: 'shadow',
+        when: 'size > MB',
+        actions: ['hide', 'log'],
+        cost: 'needs the header section',
+        onFailure: 'hold',
+        stops: true,
+      },
+    ],
+    refusal: { at: 1.5, lines: ['rules/a.yaml:3: expected a name', 'and more'] },
+  },
+  'rule-hits': {
+    type: 'rule-hits',
+    hits: [
+      {
+        rule: 'tag external',
+        place: 'rules/a.yaml:4',
+        mode: 'enforce',
+        of: 'message',
+        actions: ['hide'],
+        hits: 3,
+        failures: 1,
+        last: { at: 2.5, session: 's', number: 0, message: 7, uniqueId: null },
       },
     ],
   },
@@ -131,6 +169,26 @@ describe('what the proxy says', () => {
       lines: [JSON.stringify({ 'a\\x1b': 'b\\u{202e}', deep: { list: ['\\x07'] } })],
       dropped: 3,
     })
+  })
+
+  it('is harmless in the rules, and told no further than a watcher can hold', () => {
+    const rule = FROM_PROXY.rules.rules[0]
+    const hostile = { ...rule, name: 'a\x1b[2J', when: 'b\u202e', actions: ['c\x07'], cost: 'd\n' }
+    const read = decodeFromProxy({ type: 'rules', rules: [hostile], refusal: { at: 1, lines: ['e\x9b'] } })
+    expect(read).toMatchObject({
+      rules: [{ name: 'a\\x1b[2J', when: 'b\\u{202e}', actions: ['c\\x07'], cost: 'd\\x0a' }],
+      refusal: { lines: ['e\\x9b'] },
+    })
+    const many = (count: number) => ({
+      type: 'rules',
+      rules: Array.from({ length: count }, () => rule),
+      refusal: null,
+    })
+    expect(decodeFromProxy(many(COUNTED_RULES))).not.toBeNull()
+    expect(decodeFromProxy(many(COUNTED_RULES + 1))).toBeNull()
+    const lines = Array.from({ length: MAXIMUM_REFUSAL_LINES }, () => 'line')
+    expect(decodeFromProxy({ ...many(0), refusal: { at: 1, lines } })).not.toBeNull()
+    expect(decodeFromProxy({ ...many(0), refusal: { at: 1, lines: [...lines, 'one more'] } })).toBeNull()
   })
 
   it('counts events that cannot be read as dropped', () => {

@@ -2,6 +2,7 @@
 
 import type { TraceContent, TraceEvent } from '../../src/trace/event.js'
 import { Feed } from '../../src/trace/feed.js'
+import { RuleHitCounter } from '../../src/trace/rule-hits.js'
 import { connectWatcher, type WatchConnection } from '../../src/watch/client.js'
 import { LogRing } from '../../src/watch/log-ring.js'
 import type { FromProxy } from '../../src/watch/protocol.js'
@@ -11,6 +12,8 @@ import { until } from '../support/tools.js'
 export interface FakeHost extends WatchHost {
   /** May be replaced. */
   snapshot: WatchHost['snapshot']
+  rules: WatchHost['rules']
+  readonly ruleHits: RuleHitCounter
   /** What was asked for, in order. */
   readonly requests: readonly WatchRequest[]
   /** How often the process is measured at this moment. */
@@ -32,6 +35,8 @@ export function fakeHost(
     addresses: [{ service: 'default', url: 'pop3://127.0.0.1:1110', server: 'pop3s://pop.example.org:995' }],
     breakpoints: [],
     held: [],
+    rules: { rules: [], refusal: null },
+    ruleHits: new RuleHitCounter(),
     requests,
     samplers: () => samplers,
     snapshot: () => ({ events: [past], dropped: 0 }),

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { QUEUE_OCTETS, SOCKET_OCTETS } from '../../src/watch/outlet.js'
 import { MAXIMUM_WATCHERS, WatchServer } from '../../src/watch/server.js'
+import { HIT } from '../sessions/script.js'
 import { type TemporaryDirectory, temporaryDirectory, until } from '../support/tools.js'
 import { type FakeHost, fakeHost, mail, numbered, type Watching, watch } from './host.js'
 
@@ -58,6 +59,54 @@ async function raw(): Promise<{ socket: Socket; told: () => string; closed: () =
   await once(socket, 'connect')
   return { socket, told: () => told, closed: () => closed }
 }
+
+describe('the rules on the control socket', () => {
+  const RULE = {
+    name: 'tag external',
+    place: 'a.yaml:4',
+    of: 'message',
+    mode: 'enforce',
+    when: 'size > MB',
+    actions: ['hide'],
+    cost: 'nothing',
+    onFailure: 'deliver',
+    stops: false,
+  } as const
+
+  it('are told to whoever attaches, and again when they change', async () => {
+    const { host, server } = await serve()
+    host.rules = { rules: [RULE], refusal: null }
+    const watcher = await attached()
+    expect(await watcher.until('rules')).toEqual({ type: 'rules', rules: [RULE], refusal: null })
+    const refusal = { at: 5, lines: ['a.yaml:4: expected a name'] }
+    host.rules = { rules: [RULE], refusal }
+    server.changed('rules')
+    const told = () => watcher.messages.filter(({ type }) => type === 'rules')
+    await until('the refusal', () => told().length === 2)
+    expect(told().at(-1)).toEqual({ type: 'rules', rules: [RULE], refusal })
+  })
+
+  it('have their hits told to whoever comes later, and to all while they grow', async () => {
+    const { host } = await serve()
+    const hit = (at: number): void => host.ruleHits.add({ at, session: 's1', content: HIT })
+    const early = await attached()
+    await early.until('process')
+    expect(early.messages.some(({ type }) => type === 'rule-hits')).toBe(false)
+    hit(1)
+    hit(2)
+    const late = await attached()
+    for (const watcher of [late, early])
+      expect(await watcher.until('rule-hits')).toMatchObject({ hits: [{ rule: HIT.rule, hits: 2 }] })
+    const told = early.messages.filter(({ type }) => type === 'rule-hits').length
+    const seen = early.messages.filter(({ type }) => type === 'process').length
+    await until(
+      'two more seconds',
+      () => early.messages.filter(({ type }) => type === 'process').length >= seen + 2,
+    )
+    // What did not change is not told again.
+    expect(early.messages.filter(({ type }) => type === 'rule-hits')).toHaveLength(told)
+  })
+})
 
 describe('the control socket', () => {
   it('may be used by its owner alone, whatever the umask', async () => {
