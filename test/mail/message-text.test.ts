@@ -54,8 +54,8 @@ describe('body', () => {
     const bodyUpTo = (textOctets: number) =>
       describeMessage(Buffer.from(MAIL), { ...MAIL_LIMITS, textOctets }).body
     expect(bodyUpTo(5)).toBe('hello\n… (only the first 5 octets)')
-    // Lines are joined by LF, so two octets of the first part are room for the second.
-    expect(bodyUpTo(11)).toMatch(/^hello\nworld/)
-    expect(bodyUpTo(11)).not.toContain('hidden')
+    // Lines are joined by LF, so one octet is left for the second part.
+    expect(bodyUpTo(12)).toMatch(/^hello\nworld/)
+    expect(bodyUpTo(12)).not.toContain('hidden')
   })
 })
