@@ -3,7 +3,7 @@
  * every table that promises a full list is compared with what the program has, and links lead somewhere.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Writable } from 'node:stream'
 import type { Command } from 'commander'
@@ -20,6 +20,9 @@ import { FIELD_FACTS, FUNCTIONS, METHODS } from '../src/expression/vocabulary.js
 import { ANOMALIES } from '../src/pop3/anomaly.js'
 import { DEFAULT_LIMITS } from '../src/pop3/limits.js'
 import { logTraceEvent } from '../src/proxy/session-log.js'
+import { ACTION_FACTS } from '../src/rules/action.js'
+import { loadRules } from '../src/rules/rule-set.js'
+import { ruleSchema } from '../src/rules/schema.js'
 import { FAILURE_CODES, type TraceContent } from '../src/trace/event.js'
 import { realThing } from './support/real.js'
 import { freePorts, run, signalGroup, temporaryDirectory, until } from './support/tools.js'
@@ -29,7 +32,7 @@ const MAIN = process.env.POSTERN_MAIN ?? join(ROOT, 'dist/main.js')
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
 
 interface Block {
-  /** What the comment before it says: `run`, `run: demo`, `run: recording`, `run: config`, `config`; null without. */
+  /** What the comment before it says: `run`, `run: demo`, `config`, `rules: FILE` and so on; null without. */
   readonly mark: string | null
   readonly language: string
   readonly text: string
@@ -225,7 +228,7 @@ describe('commands', () => {
       [...LEAVES.keys()].map((path) => `postern ${path}`).sort(inOrderOf('commands')),
     )
     const spelled = [...LEAVES]
-      .filter(([path]) => !path.startsWith('ca ') && !OF_RECORDINGS.includes(path))
+      .filter(([path]) => !/^(?:ca|rules|quarantine) /.test(path) && !OF_RECORDINGS.includes(path))
       .flatMap(([, { options }]) =>
         options
           .filter(({ hidden }) => !hidden)
@@ -239,7 +242,7 @@ describe('commands', () => {
 
   test('the lists of options of single commands are complete and name the right commands', () => {
     const check = (name: string, paths: readonly string[]): void => {
-      const short = (path: string): string => path.replace(/^ca /, '')
+      const short = (path: string): string => path.replace(/^(?:ca|rules|quarantine) /, '')
       const all = paths.map(short).sort()
       const written = list(name).map(([option = '', of = '']) => {
         const flag = /--[\w-]+/.exec(option)?.[0]
@@ -257,6 +260,11 @@ describe('commands', () => {
       'ca-options',
       [...LEAVES.keys()].filter((path) => path.startsWith('ca ')),
     )
+    for (const group of ['rules', 'quarantine'])
+      check(
+        `${group}-options`,
+        [...LEAVES.keys()].filter((path) => path.startsWith(`${group} `)),
+      )
     check('recording-options', OF_RECORDINGS)
   })
 
@@ -377,6 +385,18 @@ describe('log events', () => {
     },
     { type: 'anomaly', side: 'client', number: 1, anomaly: 'nul-octet', octets: 3 },
     {
+      type: 'rule-hit',
+      number: 0,
+      message: 3,
+      uniqueId: 'u',
+      rule: 'r',
+      place: 'a.yaml:1',
+      actions: ['hide'],
+      reason: 'true',
+      mode: 'enforce',
+    },
+    { type: 'rules-blind', text: 't' },
+    {
       type: 'session-closed',
       reason: 'failed',
       code: 'POSTERN_DEADLINE',
@@ -461,6 +481,7 @@ describe('the configuration file', () => {
     try {
       const file = join(directory.path, 'postern.yaml')
       for (const name of filesIn(example)) writeFileSync(join(directory.path, name), '')
+      mkdirSync(join(directory.path, 'rules'))
       writeFileSync(file, example.replace(/^# write:/m, 'write:'))
       const { status, stdout, stderr } = await run(process.execPath, [MAIN, 'config', 'check', file])
       expect(stderr).toBe('')
@@ -469,6 +490,34 @@ describe('the configuration file', () => {
     } finally {
       directory.remove()
     }
+  })
+})
+
+describe('what is told of rules', () => {
+  const files = BLOCKS.filter(({ mark }) => mark?.startsWith('rules: ') === true)
+  const load = (text: string) => loadRules([{ file: 'readme.yaml', text }])
+
+  test('sample files can be loaded', () => {
+    expect(files.map(({ mark }) => mark)).toEqual(['rules: tag.yaml', 'rules: judges.yaml'])
+    for (const { text } of files) expect(load(text).rules.length).toBeGreaterThan(0)
+  })
+
+  test('actions are all there, in the words of the code, each with an example that is one', () => {
+    expect(
+      list('rule-actions').map(([action = '', of, , meaning]) => [codeSpans(action)[0], of, meaning]),
+    ).toEqual(Object.entries(ACTION_FACTS).map(([type, { of, meaning }]) => [type, of, meaning]))
+    for (const [action = '', of, example = ''] of list('rule-actions')) {
+      const when = of === 'message' ? 'size > 0' : 'true'
+      const [does = ''] = codeSpans(example)
+      const text = `rules: [{ name: a, when: ${when}, then: [${does.includes(':') ? `{${does}}` : does}] }]`
+      expect(load(text).rules[0]?.actions[0]?.does.type, example).toBe(codeSpans(action)[0])
+    }
+  })
+
+  test('keys of a rule and types of judges are all there', () => {
+    expect(firstCells('rule-keys')).toEqual(Object.keys(ruleSchema.shape))
+    const judges = load(files.find(({ mark }) => mark === 'rules: judges.yaml')?.text ?? '').judges
+    expect(firstCells('judges')).toEqual(judges.map(({ how }) => how.type))
   })
 })
 
@@ -552,6 +601,12 @@ describe.skipIf(!realThing('curl', 'openssl', 'jq'))('what is marked as runnable
     const example = BLOCKS.find(({ mark }) => mark === 'config')?.text ?? ''
     writeFileSync(join(directory.path, 'postern.yaml'), example)
     for (const name of filesIn(example)) writeFileSync(join(directory.path, name), '')
+    mkdirSync(join(directory.path, 'rules'))
+    writeFileSync(
+      join(directory.path, 'tag.yaml'),
+      BLOCKS.find(({ mark }) => mark === 'rules: tag.yaml')?.text ?? '',
+    )
+    writeFileSync(join(directory.path, 'mail.eml'), 'From: a@example.net\r\nSubject: x\r\n\r\nhello\r\n')
 
     const demo = start('demo', '--log-level', 'silent')
     await until('the demo to tell how to try it', () => demo.told().includes('Ctrl-C ends the demo'))

@@ -13,6 +13,8 @@ import { type LoadedConfig, loadConfig, NO_COMMAND_LINE_SETTINGS } from '../conf
 import { printSettings } from '../config/print.js'
 import { jsonSchema } from '../config/schema.js'
 import type { Settings } from '../config/settings.js'
+import { readRuleFiles } from '../proxy/rule-files.js'
+import { loadRules } from '../rules/rule-set.js'
 import { defaultAuthorityDirectory } from './ca.js'
 import { EXIT_CODES, type ExitCode } from './exit-codes.js'
 import { UsageError } from './failure.js'
@@ -33,9 +35,11 @@ export async function checkConfig(file: string | undefined, options: SharedOptio
   const unreadable = filesNamed(config.settings).filter((each) => !isReadable(each))
   for (const each of unreadable) note(`postern: ${each}: named in the configuration and not readable`)
   if (unreadable.length > 0) return EXIT_CODES.configuration
-  const { services } = config.settings
-  const count = services.length === 1 ? '1 service' : `${services.length} services`
-  process.stdout.write(`${config.files.join(', ')}: valid, ${count}\n`)
+  const { services, rules } = config.settings
+  // Throws with every mistake.
+  const { length } = loadRules(readRuleFiles(rules.paths, process.cwd())).rules
+  const counts = [countOf(services.length, 'service'), ...(length === 0 ? [] : [countOf(length, 'rule')])]
+  process.stdout.write(`${config.files.join(', ')}: valid, ${counts.join(', ')}\n`)
   return EXIT_CODES.success
 }
 
@@ -96,6 +100,10 @@ function defaultSettings(): Settings {
       },
     ],
   }
+}
+
+function countOf(count: number, what: string): string {
+  return count === 1 ? `1 ${what}` : `${count} ${what}s`
 }
 
 function filesNamed(settings: Settings): readonly string[] {

@@ -4,6 +4,7 @@
  * LIST says is what RETR sends. Knows nothing of commands or replies in flight.
  */
 import { editHeaderSection, editMessage, type MessageEdit, reachOf } from '../mail/edit.js'
+import { headerEnd } from '../mail/edit-header.js'
 import { encodeContent } from '../pop3/encoder.js'
 import { TERMINATION_LINE } from './person-reply.js'
 
@@ -73,8 +74,8 @@ export function contentOctets(message: Buffer): number {
 
 /** The header section of a message with its blank line; the message itself where there is no blank line. */
 export function headerSectionOf(message: Buffer): Buffer {
-  const end = new HeaderEnd().find(message)
-  return end < 0 ? message : message.subarray(0, end)
+  const end = headerEnd(message)
+  return end === message.length ? message : message.subarray(0, end)
 }
 
 /** Finds where a header section ends that comes in pieces: behind the first empty line. RFC 5322 §2.1. */
