@@ -506,10 +506,11 @@ describe('what is told of rules', () => {
     expect(
       list('rule-actions').map(([action = '', of, , meaning]) => [codeSpans(action)[0], of, meaning]),
     ).toEqual(Object.entries(ACTION_FACTS).map(([type, { of, meaning }]) => [type, of, meaning]))
+    const judges = 'judges: { rspamd: { type: rspamd, url: "http://127.0.0.1:11333" } }'
     for (const [action = '', of, example = ''] of list('rule-actions')) {
       const when = of === 'message' ? 'size > 0' : 'true'
       const [does = ''] = codeSpans(example)
-      const text = `rules: [{ name: a, when: ${when}, then: [${does.includes(':') ? `{${does}}` : does}] }]`
+      const text = `${judges}\nrules: [{ name: a, when: ${when}, then: [${does.includes(':') ? `{${does}}` : does}] }]`
       expect(load(text).rules[0]?.actions[0]?.does.type, example).toBe(codeSpans(action)[0])
     }
   })

@@ -2,6 +2,7 @@
  * `postern rules test`: rules on messages of files, each decision explained step by step, with what would be changed.
  * What the mail says is hostile: every line is made harmless before it is printed.
  */
+import { isUtf8 } from 'node:buffer'
 import { readdirSync, statSync } from 'node:fs'
 import { compareLines, withContext } from '../dashboard/screens/line-difference.js'
 import type { Judges } from '../judge/judge.js'
@@ -172,7 +173,13 @@ const SIGNS = { same: ' ', removed: '-', added: '+', note: '@ ' } as const
 function textLines(message: Buffer): readonly string[] {
   const lines = message.toString('latin1').split('\r\n')
   if (lines.at(-1) === '') lines.pop()
-  return lines
+  return lines.map(asRead)
+}
+
+/** RFC 6532 §3: header fields may be UTF-8, and so is most text of eight bits. */
+function asRead(line: string): string {
+  const octets = Buffer.from(line, 'latin1')
+  return isUtf8(octets) ? octets.toString('utf8') : line
 }
 
 function harmless(line: string): string {
