@@ -7,7 +7,8 @@ import type { Filter } from '../expression/filter.js'
 import { Statistics } from '../sessions/statistics.js'
 import { SessionStore } from '../sessions/store.js'
 import type { TraceEvent } from '../trace/event.js'
-import type { Breakpoint, FromProxy, HeldSummary, ProcessFacts } from '../watch/protocol.js'
+import type { RuleHits } from '../trace/rule-hits.js'
+import type { Breakpoint, FromProxy, HeldSummary, ProcessFacts, WatchedRules } from '../watch/protocol.js'
 import type { FrameAction } from './bindings.js'
 import type { Size } from './frame.js'
 import type { OpenScreen, Screens } from './open-screen.js'
@@ -75,6 +76,9 @@ export interface Model {
   readonly log: LogLines
   readonly held: readonly HeldSummary[]
   readonly breakpoints: readonly Breakpoint[]
+  readonly rules: WatchedRules
+  /** As the proxy counted them; a recording's are in the statistics. */
+  readonly ruleHits: readonly RuleHits[]
   readonly process: ProcessFacts | null
   readonly filter: Filter | null
   readonly search: string
@@ -130,6 +134,8 @@ export function initialModel({ screens, source, isUnicode, size, now, filter }: 
     log: { lines: [], dropped: 0 },
     held: [],
     breakpoints: [],
+    rules: { rules: [], refusal: null },
+    ruleHits: [],
     process: null,
     filter,
     search: '',
@@ -167,6 +173,8 @@ export function contextOf(model: Model, size: Size): ScreenContext {
     log: model.log,
     held: model.held,
     breakpoints: model.breakpoints,
+    rules: model.rules,
+    ruleHits: model.source === 'recording' ? model.statistics.ruleHits : model.ruleHits,
     process: model.process,
     filter: model.filter,
     search: model.search,

@@ -5,7 +5,15 @@
 import type { Filter } from '../expression/filter.js'
 import type { Statistics } from '../sessions/statistics.js'
 import type { SessionStore } from '../sessions/store.js'
-import type { Breakpoint, FromWatcher, HeldSummary, ProcessFacts, WatchedAddress } from '../watch/protocol.js'
+import type { RuleHits } from '../trace/rule-hits.js'
+import type {
+  Breakpoint,
+  FromWatcher,
+  HeldSummary,
+  ProcessFacts,
+  WatchedAddress,
+  WatchedRules,
+} from '../watch/protocol.js'
 import type { Row, Size } from './frame.js'
 
 export type ScreenId =
@@ -35,6 +43,10 @@ export interface ScreenContext {
   readonly log: LogLines
   readonly held: readonly HeldSummary[]
   readonly breakpoints: readonly Breakpoint[]
+  /** Those of files, as they are in force; none in a recording, which does not tell them. */
+  readonly rules: WatchedRules
+  /** How often rules held: since the start of the proxy, or in the recording. */
+  readonly ruleHits: readonly RuleHits[]
   readonly process: ProcessFacts | null
   /** What is filtered by now; null for everything. */
   readonly filter: Filter | null

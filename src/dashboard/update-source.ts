@@ -28,6 +28,10 @@ export function fromProxy(model: Model, message: FromProxy): Update {
       return only({ ...model, process: message.facts })
     case 'breakpoints':
       return only({ ...model, breakpoints: message.breakpoints })
+    case 'rules':
+      return only({ ...model, rules: { rules: message.rules, refusal: message.refusal } })
+    case 'rule-hits':
+      return only({ ...model, ruleHits: message.hits })
     case 'held':
       return only({ ...model, held: message.items })
     case 'done':

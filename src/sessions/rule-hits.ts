@@ -5,8 +5,9 @@
 import type { TraceEvent } from '../trace/event.js'
 import type { RuleHit } from '../trace/rule-hits.js'
 import { remembered } from './derived.js'
+import { type MessageRecord, messagesOf } from './messages.js'
 import type { SessionRecord } from './session-record.js'
-import type { Turn } from './turns.js'
+import { type Turn, turnsOf } from './turns.js'
 
 export type { RuleHit } from '../trace/rule-hits.js'
 
@@ -45,6 +46,20 @@ export function serverMessageNumberOf({ words, replacement }: Turn): number | nu
   const word = (replacement === null ? words : replacement.shown.split(' ').slice(1))[0] ?? ''
   return /^\d{1,10}$/.test(word) ? Number(word) : null
 }
+
+/** The messages that a session fetched, the last of each, by message-number at the server. */
+export const fetchedMessagesOf: (record: SessionRecord) => ReadonlyMap<number, MessageRecord> = remembered(
+  (record) => {
+    const turns = turnsOf(record)
+    const fetched = new Map<number, MessageRecord>()
+    for (const message of messagesOf(record)) {
+      const turn = turns.get(message.number)
+      const number = turn === undefined ? null : serverMessageNumberOf(turn)
+      if (number !== null) fetched.set(number, message)
+    }
+    return fetched
+  },
+)
 
 /** Whether a rule did more than to tell: actions as rule files write them, `tag-subject "[external]"`. */
 export function changesSomething({ mode, actions }: Pick<RuleHit, 'mode' | 'actions'>): boolean {

@@ -25,6 +25,8 @@ export function screenContext(given: Partial<ScreenContext> = {}): ScreenContext
     log: { lines: [], dropped: 0 },
     held: [],
     breakpoints: [],
+    rules: { rules: [], refusal: null },
+    ruleHits: [],
     process: null,
     filter: null,
     search: '',

@@ -1,12 +1,10 @@
 /**
- * What postern looks for in passing: one line for each breakpoint with how often it caught something, and beneath it,
- * unfolded, the last sessions in which it did. Written over lines that name no kind, so that rules of other kinds are
- * further lines. Changes nothing itself: what a key does is a request to the proxy.
+ * What postern looks for in passing: one line for each rule of a file and each breakpoint, with how often it held, and
+ * beneath it, unfolded, what it says and the last times that it did. Owns what is selected and unfolded, and the keys;
+ * `rule-lines.ts` has the lines, `rule-table.ts` their look. Changes nothing itself: what a key does is a request to the
+ * proxy, and rules of files are changed in their files.
  */
-import type { SessionRecord } from '../../sessions/session-record.js'
-import type { TraceContent, TraceEvent } from '../../trace/event.js'
 import type { Breakpoint } from '../../watch/protocol.js'
-import { wrapTo } from '../cells.js'
 import type { Row } from '../frame.js'
 import {
   NO_ARGUMENT,
@@ -16,7 +14,7 @@ import {
   type ScreenModule,
   type Step,
 } from '../screen-module.js'
-import { cutRow, highlightRow, joinPanes, row, span, titleRow } from '../spans.js'
+import { cutRow, joinPanes, row, span } from '../spans.js'
 import {
   askChangedBreakpoint,
   askNewBreakpoint,
@@ -32,41 +30,9 @@ import {
 } from './list-position.js'
 import { findNext } from './list-search.js'
 import { proseRows } from './prose.js'
-import { ageText, clockText, countText } from './quantities.js'
 import { confirm } from './questions.js'
-import { type FittedColumn, fitColumns, headerRow, itemRow, type TableColumn } from './table.js'
-
-type Held = Extract<TraceContent, { type: 'held' }>
-
-/** One rule, whatever kind it is of. */
-interface RuleLine {
-  readonly type: 'rule'
-  readonly id: string
-  readonly isOn: boolean
-  readonly when: string
-  readonly action: string
-  readonly hits: number
-  readonly lastHitAt: number | null
-  readonly breakpoint: Breakpoint
-}
-
-/** One time that the rule above it caught something. */
-interface MatchLine {
-  readonly type: 'match'
-  readonly id: string
-  readonly record: SessionRecord
-  readonly event: TraceEvent
-  readonly held: Held
-}
-
-/** Stands under an unfolded rule without matches. */
-interface NoteLine {
-  readonly type: 'note'
-  readonly id: string
-  readonly text: string
-}
-
-type Line = RuleLine | MatchLine | NoteLine
+import { type Line, lineText, placeOf, type RuleLine, ruleLines } from './rule-lines.js'
+import { detailRows, headRows, listRows } from './rule-table.js'
 
 export interface RulesState {
   readonly position: ListPosition
@@ -76,72 +42,10 @@ export interface RulesState {
   readonly lines: readonly Line[]
 }
 
-/** Matches shown under a rule: enough to see which clients it is about. */
-const MATCHES = 10
-/** Sessions that are searched for matches, newest first: five thousand would be felt at every frame. */
-const SEARCHED_SESSIONS = 500
-/** Rows for what the screen shows, the head of the table and a blank one. */
-const HEAD_ROWS = 3
 /** From so many columns on, the selected rule is told beside the list. */
 const SPLIT_COLUMNS = 120
 
-const COLUMNS: readonly TableColumn<
-  'on' | 'when' | 'action' | 'hits' | 'last',
-  { line: RuleLine; now: number }
->[] = [
-  {
-    id: 'on',
-    title: 'ON',
-    minimum: 3,
-    maximum: 3,
-    rank: 0,
-    align: 'left',
-    text: ({ line }) => (line.isOn ? 'on' : 'off'),
-    style: ({ line }) => (line.isOn ? 'bold' : 'dim'),
-  },
-  {
-    id: 'when',
-    title: 'WHEN',
-    minimum: 16,
-    maximum: 200,
-    rank: 0,
-    align: 'left',
-    text: ({ line }) => (line.when === '' ? '(everything)' : line.when),
-    style: () => null,
-  },
-  {
-    id: 'action',
-    title: 'DOES',
-    minimum: 25,
-    maximum: 33,
-    rank: 1,
-    align: 'left',
-    text: ({ line }) => line.action,
-    style: () => null,
-  },
-  {
-    id: 'hits',
-    title: 'HITS',
-    minimum: 5,
-    maximum: 5,
-    rank: 0,
-    align: 'right',
-    text: ({ line }) => countText(line.hits),
-    style: () => null,
-  },
-  {
-    id: 'last',
-    title: 'LAST',
-    minimum: 5,
-    maximum: 5,
-    rank: 0,
-    align: 'right',
-    text: ({ line, now }) => (line.lastHitAt === null ? '-' : ageText(now - line.lastHitAt)),
-    style: () => null,
-  },
-]
-
-/** Breakpoints, their hits and their last matches. */
+/** Rules and breakpoints, their hits and their last matches. */
 export const rulesScreen: ScreenModule<RulesState> = {
   id: 'rules',
   title: 'Rules',
@@ -155,14 +59,14 @@ export const rulesScreen: ScreenModule<RulesState> = {
     {
       keys: ['enter'],
       label: 'matches',
-      help: 'show or hide the last matches of a rule; on a match, open its session',
+      help: 'show or hide what a rule says and its last matches; on a match, open its session',
       run: enter,
     },
     {
       keys: ['space'],
       label: 'on/off',
       help: 'switch the selected breakpoint on or off; what it holds stays held',
-      run: (state, context) => withRule(state, context, ({ breakpoint }) => [switchBreakpoint(breakpoint)]),
+      run: (state, context) => withBreakpoint(state, context, (breakpoint) => [switchBreakpoint(breakpoint)]),
     },
     {
       keys: ['a'],
@@ -174,14 +78,14 @@ export const rulesScreen: ScreenModule<RulesState> = {
       keys: ['e'],
       label: 'edit',
       help: 'change filter, kinds and time of the selected breakpoint',
-      run: (state, context) => withRule(state, context, ({ breakpoint }) => askChangedBreakpoint(breakpoint)),
+      run: (state, context) => withBreakpoint(state, context, askChangedBreakpoint),
     },
     {
       keys: ['x'],
       label: 'remove',
       help: 'remove the selected breakpoint',
       run: (state, context) =>
-        withRule(state, context, ({ breakpoint }) => [
+        withBreakpoint(state, context, (breakpoint) => [
           confirm(`Remove the breakpoint ${breakpoint.filter}?`, {
             type: 'request',
             request: { type: 'remove-breakpoint', breakpoint: breakpoint.id },
@@ -192,37 +96,41 @@ export const rulesScreen: ScreenModule<RulesState> = {
     {
       keys: ['y'],
       label: 'copy',
-      help: "copy the selected rule's filter",
+      help: "copy the selected rule's condition",
       run: (given, context) => {
         const state = settle(given, context)
-        const rule = ruleOf(state)
-        if (rule === null) return { state, effects: [nothingSelected()] }
-        return { state, effects: [{ type: 'copy', text: rule.when, what: 'the filter' }] }
+        return { state, effects: [copied(ruleOf(state))] }
       },
     },
   ],
   selection: ({ lines, position }) => matchArgument(lines[position.selected]),
   settle,
   view,
-  status: (_, { breakpoints }) => {
-    const on = breakpoints.filter(({ isOn }) => isOn).length
-    return breakpoints.length === 0 ? 'no rules' : `${on} of ${breakpoints.length} on`
-  },
+  status,
   find,
+}
+
+function status(_: RulesState, { breakpoints, rules: { rules }, ruleHits, source }: ScreenContext): string {
+  if (source === 'recording') return ruleHits.length === 0 ? 'no rules' : `${ruleHits.length} rules held`
+  const on = breakpoints.filter(({ isOn }) => isOn).length
+  const ofBreakpoints = breakpoints.length === 0 ? null : `${on} of ${breakpoints.length} on`
+  if (rules.length === 0) return ofBreakpoints ?? 'no rules'
+  const ofFiles = rules.length === 1 ? '1 rule' : `${rules.length} rules`
+  return ofBreakpoints === null ? ofFiles : `${ofFiles}, breakpoints ${ofBreakpoints}`
 }
 
 function enter(given: RulesState, context: ScreenContext): Step<RulesState> {
   const state = settle(given, context)
   const line = state.lines[state.position.selected]
   switch (line?.type) {
-    case 'rule': {
+    case 'rule':
+    case 'breakpoint': {
       const unfolded = new Set(state.unfolded)
       if (!unfolded.delete(line.id)) unfolded.add(line.id)
       return { state: settle({ ...state, unfolded }, context), effects: [] }
     }
-    case 'match': {
+    case 'match':
       return { state, effects: [{ type: 'open', screen: 'session', argument: matchArgument(line) }] }
-    }
     case 'note':
       return { state, effects: [] }
     default:
@@ -232,31 +140,41 @@ function enter(given: RulesState, context: ScreenContext): Step<RulesState> {
 
 function matchArgument(line: Line | undefined): ScreenArgument {
   if (line?.type !== 'match') return NO_ARGUMENT
-  return { session: line.record.id, number: line.held.number, hold: null }
+  return { session: line.record.id, number: line.number, hold: null }
 }
 
-function withRule(
+function withBreakpoint(
   given: RulesState,
   context: ScreenContext,
-  effects: (rule: RuleLine) => readonly ScreenEffect[],
+  effects: (breakpoint: Breakpoint) => readonly ScreenEffect[],
 ): Step<RulesState> {
   const state = settle(given, context)
   const rule = ruleOf(state)
   if (rule === null) return { state, effects: [nothingSelected()] }
-  return {
-    state,
-    effects:
-      context.source === 'recording'
-        ? [refuseInRecording('Nothing passes that a rule could catch')]
-        : effects(rule),
-  }
+  if (context.source === 'recording')
+    return { state, effects: [refuseInRecording('Nothing passes that a rule could catch')] }
+  return { state, effects: rule.type === 'breakpoint' ? effects(rule.breakpoint) : [changedInItsFile(rule)] }
 }
 
-/** The selected rule, or the one that the selected match stands under. */
+function changedInItsFile(rule: Extract<RuleLine, { type: 'rule' }>): ScreenEffect {
+  const place = placeOf(rule)
+  const where = place === '' ? 'in its file' : `at ${place}`
+  return { type: 'say', text: `This rule is changed ${where}, which is read again by itself.`, tone: 'plain' }
+}
+
+function copied(rule: RuleLine | null): ScreenEffect {
+  if (rule === null) return nothingSelected()
+  if (rule.type === 'breakpoint') return { type: 'copy', text: rule.breakpoint.filter, what: 'the filter' }
+  if (rule.told === null)
+    return { type: 'say', text: 'The condition of this rule was not told.', tone: 'attention' }
+  return { type: 'copy', text: rule.told.when, what: 'the condition' }
+}
+
+/** The selected rule or breakpoint, or the one that the selected line stands under. */
 function ruleOf({ lines, position }: RulesState): RuleLine | null {
   for (let index = position.selected; index >= 0; index -= 1) {
     const line = lines[index]
-    if (line?.type === 'rule') return line
+    if (line?.type === 'rule' || line?.type === 'breakpoint') return line
   }
   return null
 }
@@ -266,7 +184,9 @@ function nothingSelected(): ScreenEffect {
 }
 
 function settle(state: RulesState, context: ScreenContext): RulesState {
-  const lines = linesOf(state, context)
+  const { columns } = context.size
+  // Where there is room beside the list, what a rule says stands there.
+  const lines = ruleLines(state.unfolded, context, columns < SPLIT_COLUMNS ? columns : null)
   const extent = extentOf(lines, context)
   const found = lines.findIndex(({ id }) => id === state.selectedId)
   return select({ ...state, lines }, found === -1 ? state.position.selected : found, extent)
@@ -277,156 +197,53 @@ function select(state: RulesState, index: number, extent: ListExtent): RulesStat
   return { ...state, position, selectedId: state.lines[position.selected]?.id ?? null }
 }
 
-function linesOf({ unfolded }: RulesState, context: ScreenContext): readonly Line[] {
-  return context.breakpoints.flatMap((breakpoint): readonly Line[] => {
-    const rule = ruleFrom(breakpoint)
-    if (!unfolded.has(rule.id)) return [rule]
-    const matches = matchesOf(breakpoint, context)
-    if (matches.length > 0) return [rule, ...matches]
-    const text =
-      breakpoint.hits === 0 ? 'nothing matched yet' : 'the sessions in which it matched are no longer kept'
-    return [rule, { type: 'note', id: `${rule.id} none`, text }]
-  })
+function extentOf(lines: readonly Line[], context: ScreenContext): ListExtent {
+  const above = headRows(lines, context, panesOf(context).left).length
+  return { count: lines.length, rows: Math.max(1, context.size.rows - above) }
 }
 
-function ruleFrom(breakpoint: Breakpoint): RuleLine {
-  const { id, isOn, filter, kinds, holdMs, hits, lastHitAt } = breakpoint
-  const action = `hold ${kinds.join(', ')} ${ageText(holdMs)}`
-  return { type: 'rule', id, isOn, when: filter, action, hits, lastHitAt, breakpoint }
-}
-
-/** The last times that a breakpoint held something, newest first. */
-function matchesOf(breakpoint: Breakpoint, { store }: ScreenContext): readonly MatchLine[] {
-  const matches: MatchLine[] = []
-  if (breakpoint.hits === 0) return matches
-  for (const record of store.sessions.slice(-SEARCHED_SESSIONS)) {
-    for (const event of record.events) {
-      const { content } = event
-      if (content.type !== 'held') continue
-      if (content.breakpoint !== breakpoint.filter && content.breakpoint !== breakpoint.id) continue
-      matches.push({ type: 'match', id: `${breakpoint.id} ${content.hold}`, record, event, held: content })
-    }
-  }
-  return matches.sort((a, b) => b.event.at - a.event.at).slice(0, MATCHES)
-}
-
-function extentOf(lines: readonly Line[], { size }: ScreenContext): ListExtent {
-  return { count: lines.length, rows: Math.max(1, size.rows - HEAD_ROWS) }
+/** Cells of the list and, 0 where there is none, of the selected rule beside it. */
+function panesOf({ size: { columns } }: ScreenContext): { readonly left: number; readonly right: number } {
+  if (columns < SPLIT_COLUMNS) return { left: columns, right: 0 }
+  const right = Math.floor(columns / 3)
+  return { left: columns - right - 1, right }
 }
 
 function view(given: RulesState, context: ScreenContext): readonly Row[] {
   const state = settle(given, context)
-  const { columns, rows } = context.size
-  if (state.lines.length === 0) return emptyRows(context)
-  if (columns < SPLIT_COLUMNS) return listView(state, context, columns).slice(0, rows)
-  const rightWidth = Math.floor(columns / 3)
-  const leftWidth = columns - rightWidth - 1
+  const { rows } = context.size
+  if (state.lines.length === 0 && context.rules.refusal === null) return emptyRows(context)
+  const { left, right } = panesOf(context)
+  const list = listView(state, context, left)
+  if (right === 0) return list.slice(0, rows)
   return joinPanes({
-    left: listView(state, context, leftWidth),
-    right: detailView(ruleOf(state), context, rightWidth),
-    leftWidth,
-    rightWidth,
+    left: list,
+    right: detailRows(ruleOf(state), context, right),
+    leftWidth: left,
+    rightWidth: right,
     rows,
     isUnicode: context.isUnicode,
   })
 }
 
-function listView(state: RulesState, context: ScreenContext, width: number): readonly Row[] {
-  const fitted = fitColumns(COLUMNS, width - 1)
-  const { top, selected } = state.position
-  const { rows } = extentOf(state.lines, context)
-  const lines = state.lines.slice(top, top + rows).map((line, index) => {
-    const isSelected = top + index === selected
-    return highlightRow(lineRow(line, isSelected, fitted, context), context.search)
-  })
-  return [
-    row(span(' Breakpoints: what postern holds for you to look at, and how often it did.', 'dim')),
-    [],
-    headerRow(fitted, ' ', () => ''),
-    ...lines,
-  ].map((each) => cutRow(each, width))
-}
-
-function lineRow(
-  line: Line,
-  isSelected: boolean,
-  fitted: readonly FittedColumn<
-    'on' | 'when' | 'action' | 'hits' | 'last',
-    { line: RuleLine; now: number }
-  >[],
-  { now }: ScreenContext,
-): Row {
-  const mark = isSelected ? '>' : ' '
-  const style = isSelected ? 'selected' : 'plain'
-  switch (line.type) {
-    case 'rule':
-      return itemRow(fitted, { line, now }, mark, style)
-    case 'match':
-      return row(span(`${mark}     ${matchText(line)}`, style))
-    case 'note':
-      return row(span(`${mark}     ${line.text}`, isSelected ? 'selected' : 'dim'))
-    default:
-      return unreachable(line)
-  }
-}
-
-function matchText({ record, event, held }: MatchLine): string {
-  const verdict = verdictOf(record, held.hold)
-  return `${clockText(event.at)}  #${record.ordinal}  ${record.user ?? '-'}  ${whatOf(record, held)}  ${verdict}`
-}
-
-function whatOf(record: SessionRecord, { number, kind }: Held): string {
-  const command = record.events.find(
-    ({ content }) => content.type === 'command' && content.number === number,
-  )?.content
-  const shown = command?.type === 'command' ? command.shown : `command ${number}`
-  return kind === 'command' ? shown : `${kind} of ${shown}`
-}
-
-function verdictOf(record: SessionRecord, hold: string): string {
-  const released = record.events.find(
-    ({ content }) => content.type === 'released' && content.hold === hold,
-  )?.content
-  if (released?.type !== 'released') return 'held now'
-  return `${released.verdict} after ${ageText(released.afterMs)}`
-}
-
-function detailView(rule: RuleLine | null, { now, isUnicode }: ScreenContext, width: number): readonly Row[] {
-  if (rule === null) return []
-  const { breakpoint } = rule
-  const wrapped = (label: string, text: string): readonly Row[] =>
-    wrapTo(text, width - 10).map((line, index) =>
-      row(span(` ${index === 0 ? label.padEnd(7) : ' '.repeat(7)} `, 'dim'), line),
-    )
-  const last =
-    rule.lastHitAt === null ? 'never' : `${clockText(rule.lastHitAt)}, ${ageText(now - rule.lastHitAt)} ago`
-  return [
-    titleRow('The selected rule', width, isUnicode),
-    ...wrapped('when', rule.when),
-    ...wrapped('holds', breakpoint.kinds.join(', ')),
-    ...wrapped('until', `you decide, at most ${ageText(breakpoint.holdMs)}; then it goes on unchanged`),
-    ...wrapped('state', rule.isOn ? 'on' : 'off: nothing is held'),
-    ...wrapped('hits', `${rule.hits}, last ${last}`),
-    [],
-    ...wrapTo('The client waits meanwhile; some give up after 30 to 60 seconds.', width - 2).map((line) =>
-      row(span(` ${line}`, 'dim')),
-    ),
-  ]
+function listView({ lines, position }: RulesState, context: ScreenContext, width: number): readonly Row[] {
+  const { rows } = extentOf(lines, context)
+  return [...headRows(lines, context, width), ...listRows(lines, position, rows, context, width)]
 }
 
 function emptyRows({ source, size }: ScreenContext): readonly Row[] {
   if (source === 'recording')
     return proseRows(
       size,
-      'A recording has no rules: what they held and changed stands in its sessions.',
+      'A recording has no rules, and none held in this one: what breakpoints held stands in its sessions.',
       'The filter  type == "held"  finds these sessions.',
     )
   const examples = EXAMPLES.map(([filter, meaning]) => row(`    ${filter.padEnd(32)}`, span(meaning, 'dim')))
   return [
     ...proseRows(
       size,
-      'No rule yet. A breakpoint holds what its filter catches, until you release, edit, answer or drop it.',
-      'a makes one. Filters to start from:',
+      'No rule yet. A breakpoint holds what its filter catches, until you release, edit, answer or drop it. Rules that work by themselves stand in files: postern run --rules FILE.',
+      'a makes a breakpoint. Filters to start from:',
     ),
     [],
     ...examples.map((each) => cutRow(each, size.columns)),
@@ -445,25 +262,8 @@ function find(given: RulesState, context: ScreenContext, text: string, direction
   const { lines, position } = state
   const textAt = (index: number): string => {
     const line = lines[index]
-    return line === undefined ? '' : textOf(line)
+    return line === undefined ? '' : lineText(line)
   }
   const found = findNext({ count: lines.length, from: position.selected, textAt }, text, direction)
   return found === -1 ? null : select(state, found, extentOf(lines, context))
-}
-
-function textOf(line: Line): string {
-  switch (line.type) {
-    case 'rule':
-      return `${line.when} ${line.action}`
-    case 'match':
-      return matchText(line)
-    case 'note':
-      return line.text
-    default:
-      return unreachable(line)
-  }
-}
-
-function unreachable(value: never): never {
-  throw new Error(`no such line: ${JSON.stringify(value)}`)
 }
