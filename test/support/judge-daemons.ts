@@ -56,9 +56,14 @@ export interface Spamd extends Daemon {
 // A loaded machine that starts three of them at the same time, each of which compiles its rules.
 const PATIENCE_MS = 60_000
 
-/** Starts clamd with one signature, for {@link EICAR}, and resolves once it answers PING. */
-export async function startClamd(): Promise<Clamd> {
-  const [port = 0] = await freePorts(1)
+/**
+ * Starts clamd with one signature, for {@link EICAR}, and resolves once it answers PING.
+ *
+ * @param at the port, for one that comes back after its death; any free one by default
+ */
+export async function startClamd(at: number | null = null): Promise<Clamd> {
+  const [free = 0] = at === null ? await freePorts(1) : []
+  const port = at ?? free
   const directory = temporaryDirectory('clamd')
   const database = join(directory.path, 'database')
   mkdirSync(database)
