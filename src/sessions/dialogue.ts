@@ -289,8 +289,10 @@ class Writer {
     const turn = this.#turns.get(number)
     if (verb === 'RETR' || verb === 'TOP') return [this.#messageLine(number, end)]
     const changed = turn?.content.postern ?? []
-    const isAnswered = end === null && turn?.content.server.length === 0
-    const lines = isAnswered ? [] : [listingLine(number, turn?.content.server ?? [], end)]
+    // Postern answered by itself: there is nothing that its list could differ from.
+    if (end === null && turn?.content.server.length === 0 && changed.length > 0)
+      return [ownListing(number, changed)]
+    const lines = [listingLine(number, turn?.content.server ?? [], end)]
     return changed.length === 0
       ? lines
       : [...lines, changedListing(number, turn?.content.server ?? [], changed)]
@@ -441,6 +443,13 @@ function listingLine(number: number, pieces: readonly Buffer[], end: Of<'content
     end?.octets ?? null,
   )
   return { ...line, durationMs: end?.afterMs ?? null, detail: shownLines(lines) }
+}
+
+function ownListing(number: number, pieces: readonly Buffer[]): Line {
+  const octets = Buffer.concat([...pieces])
+  const lines = linesOf(octets)
+  const line = said('listing', 'postern', number, countOf(lines.length, 'line'), octets.length)
+  return { ...line, detail: shownLines(lines) }
 }
 
 /** What postern made of a list, and how it differs from the server's. */

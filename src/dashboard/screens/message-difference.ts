@@ -14,9 +14,10 @@ const COMPARED_LINES = 4_000
  *
  * @param original as the server sent it, without byte-stuffing
  * @param sent as the client got it, without byte-stuffing
+ * @param isWhole whether all of it was kept; what was kept of a part ends at different places of the same text
  * @returns lines for a person, the whole header section among them
  */
-export function messageDifference(original: Buffer, sent: Buffer): readonly DifferenceLine[] {
+export function messageDifference(original: Buffer, sent: Buffer, isWhole = true): readonly DifferenceLine[] {
   if (original.equals(sent)) return [note(`identical: ${original.length} octets`)]
   const originalEnd = readHeader(original).end
   const sentEnd = readHeader(sent).end
@@ -24,7 +25,15 @@ export function messageDifference(original: Buffer, sent: Buffer): readonly Diff
     linesOf(new OctetLines(original.subarray(0, originalEnd))),
     linesOf(new OctetLines(sent.subarray(0, sentEnd))),
   )
-  return [...header, ...bodyDifference(original.subarray(originalEnd), sent.subarray(sentEnd))]
+  const body = original.subarray(originalEnd)
+  const sentBody = sent.subarray(sentEnd)
+  if (isWhole) return [...header, ...bodyDifference(body, sentBody)]
+  const kept = Math.min(body.length, sentBody.length)
+  return [
+    ...header,
+    note(`only the first ${kept} octets of the body were kept on both sides`),
+    ...bodyDifference(body.subarray(0, kept), sentBody.subarray(0, kept)),
+  ]
 }
 
 function bodyDifference(original: Buffer, sent: Buffer): readonly DifferenceLine[] {

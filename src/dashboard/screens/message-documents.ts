@@ -4,6 +4,7 @@
  */
 import { fieldNamed, type HeaderDefect, type HeaderField } from '../../mail/header.js'
 import type { MimePart, OutlineDefect } from '../../mail/outline.js'
+import { ruleHitText } from '../../sessions/rule-hits.js'
 import { decodeText } from '../../trace/safe-text.js'
 import { padTo, wrapTo } from '../cells.js'
 import type { Row, Style } from '../frame.js'
@@ -216,22 +217,27 @@ export function hexDocument(version: ReadVersion, part: MimePart): MessageDocume
 }
 
 /** What the server sent against what the client got. */
-export function differenceDocument({ sent, original, difference }: OpenedMessage): MessageDocument {
+export function differenceDocument(opened: OpenedMessage, { width }: DocumentForm): MessageDocument {
   const title = 'Diff: server > client'
-  if (difference !== null) {
-    return {
-      title,
-      count: difference.length,
-      rowAt: (index) => differenceRow(difference[index]),
-      textAt: (index) => differenceText(difference[index]),
-    }
+  const rules = opened.rules
+    .flatMap((hit) => wrapTo(ruleHitText(hit), Math.max(8, width - 4)))
+    .map((text): DifferenceLine => ({ kind: 'note', text }))
+  const { difference } = opened
+  if (difference === null && rules.length === 0)
+    return lined(title, [{ name: '', text: undiffered(opened), style: 'dim' }])
+  const lines = [...rules, ...(difference ?? [{ kind: 'same', text: undiffered(opened) } as const])]
+  return {
+    title,
+    count: lines.length,
+    rowAt: (index) => differenceRow(lines[index]),
+    textAt: (index) => differenceText(lines[index]),
   }
-  if (sent === null)
-    return lined(title, [
-      { name: '', text: 'The client got what the server sent, octet for octet.', style: 'dim' },
-    ])
-  const text = original === null ? 'What the server sent was not kept: there is nothing to compare with.' : ''
-  return lined(title, [{ name: '', text, style: 'dim' }])
+}
+
+/** Why nothing is compared. */
+function undiffered({ sent, original }: OpenedMessage): string {
+  if (sent === null) return 'The client got what the server sent, octet for octet.'
+  return original === null ? 'What the server sent was not kept: there is nothing to compare with.' : ''
 }
 
 const DIFFERENCE_MARKS = { same: '  ', removed: '- ', added: '+ ', note: '  ' } as const

@@ -5,6 +5,7 @@
  */
 import type { MimePart } from '../../mail/outline.js'
 import { messagesOf } from '../../sessions/messages.js'
+import { changesSomething } from '../../sessions/rule-hits.js'
 import type { Row, Size } from '../frame.js'
 import type {
   Binding,
@@ -443,7 +444,7 @@ function makeDocument(
       case 'hex':
         return hexDocument(read, selected)
       case 'diff':
-        return differenceDocument(opened)
+        return differenceDocument(opened, form)
       default:
         return unreachable(tab)
     }
@@ -470,7 +471,7 @@ function headRow({ version }: MessageState, opened: OpenedMessage, width: number
   const notes = [
     size,
     isPart ? `only ${original?.length ?? 0} kept` : null,
-    sent === null ? null : `changed: ${sent.length} octets to the client`,
+    sent === null ? null : `changed${byRules(opened)}: ${sent.length} octets to the client`,
     sent === null ? null : version === 'sent' ? 'as the client got it' : 'as the server sent it',
     uniqueId === null ? null : `unique-id ${uniqueId}`,
   ].filter((note) => note !== null)
@@ -483,6 +484,12 @@ function headRow({ version }: MessageState, opened: OpenedMessage, width: number
     row(span(` ${clockText(at)} `, 'dim')),
     width,
   )
+}
+
+/** Who changed it, where rules did. */
+function byRules({ rules }: OpenedMessage): string {
+  const names = new Set(rules.filter(changesSomething).map(({ rule }) => rule))
+  return names.size === 0 ? '' : ` by ${names.size === 1 ? 'rule' : 'rules'} ${[...names].join(', ')}`
 }
 
 function partlyKeptRows(opened: OpenedMessage): readonly Row[] {

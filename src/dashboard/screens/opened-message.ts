@@ -6,7 +6,9 @@ import { describeMessage, type MessageFacts } from '../../mail/message.js'
 import type { MimePart } from '../../mail/outline.js'
 import { decodePart, textOfPart } from '../../mail/part.js'
 import type { MessageRecord } from '../../sessions/messages.js'
+import { type RuleHit, ruleHitsOfTurn } from '../../sessions/rule-hits.js'
 import type { SessionRecord } from '../../sessions/session-record.js'
+import { turnsOf } from '../../sessions/turns.js'
 import type { DifferenceLine } from './line-difference.js'
 import { messageDifference } from './message-difference.js'
 import type { MessageDocument } from './message-documents.js'
@@ -39,6 +41,8 @@ export class OpenedMessage {
   readonly original: Buffer | null
   /** What the client got in place of it; null where that was the original. */
   readonly sent: Buffer | null
+  /** The rules that held for it, or for the command that fetched it. */
+  readonly rules: readonly RuleHit[]
   readonly #versions = new Map<Version, ReadVersion>()
   readonly #documents = new Map<string, MessageDocument>()
   #difference: readonly DifferenceLine[] | null = null
@@ -49,6 +53,8 @@ export class OpenedMessage {
     this.readAt = now
     this.original = message.original
     this.sent = message.sent
+    const turn = turnsOf(record).get(message.number)
+    this.rules = turn === undefined ? [] : ruleHitsOfTurn(record, turn)
   }
 
   /** @returns null where nothing of this version was kept */
@@ -79,7 +85,7 @@ export class OpenedMessage {
   /** What changed between the server and the client; null where nothing was, or where a side is not known. */
   get difference(): readonly DifferenceLine[] | null {
     if (this.original === null || this.sent === null) return null
-    this.#difference ??= messageDifference(this.original, this.sent)
+    this.#difference ??= messageDifference(this.original, this.sent, this.message.notKept === 0)
     return this.#difference
   }
 }

@@ -20,6 +20,7 @@ export type SessionColumnId =
   | 'to-client'
   | 'last'
   | 'age'
+  | 'rules'
   | 'flags'
 
 /** A session at a moment: what is open grows older. */
@@ -135,6 +136,13 @@ export const SESSION_COLUMNS: readonly SessionColumn[] = [
     compare: (a, b) => lastedMs(a) - lastedMs(b),
   },
   {
+    ...column('rules', 'RULES', 12, 30, 10),
+    name: 'rules',
+    isVolatile: true,
+    text: ({ session }) => rulesText(session),
+    compare: (a, b) => a.ruleHits - b.ruleHits,
+  },
+  {
     ...column('flags', 'FLG', 4, 4, 0),
     name: 'flags',
     isVolatile: true,
@@ -145,14 +153,20 @@ export const SESSION_COLUMNS: readonly SessionColumn[] = [
   },
 ]
 
+/** Names the rules that held or failed in a session, the first in full. */
+export function rulesText({ rules }: SessionRecord): string {
+  const [first = '', ...others] = rules
+  return others.length === 0 ? first : `${first} +${others.length}`
+}
+
 /**
- * Marks what happened in a session, each letter in its own place: `H` held, `R` changed by a person or rule, `!`
- * errors, `?` anomalies.
+ * Marks what happened in a session, each letter in its own place: `H` held, `R` changed by a person or rule, `r` rules
+ * held that changed nothing, `!` errors, `?` anomalies.
  */
-export function flagsText({ held, wasChanged, errors, anomalies }: SessionRecord): string {
+export function flagsText({ held, wasChanged, ruleHits, errors, anomalies }: SessionRecord): string {
   return [
     held.size > 0 ? 'H' : ' ',
-    wasChanged ? 'R' : ' ',
+    wasChanged ? 'R' : ruleHits > 0 ? 'r' : ' ',
     errors > 0 ? '!' : ' ',
     anomalies > 0 ? '?' : ' ',
   ]
@@ -243,8 +257,9 @@ function flagsStyle({ held, errors, anomalies }: SessionRecord): 'attention' | '
   return anomalies > 0 ? 'attention' : null
 }
 
-function urgency({ held, wasChanged, errors, anomalies }: SessionRecord): number {
-  return (held.size > 0 ? 8 : 0) + (errors > 0 ? 4 : 0) + (anomalies > 0 ? 2 : 0) + (wasChanged ? 1 : 0)
+function urgency({ held, wasChanged, ruleHits, errors, anomalies }: SessionRecord): number {
+  const urgent = (held.size > 0 ? 16 : 0) + (errors > 0 ? 8 : 0) + (anomalies > 0 ? 4 : 0)
+  return urgent + (wasChanged ? 2 : 0) + (ruleHits > 0 ? 1 : 0)
 }
 
 /** An open session counts as longer than any closed one, so that the order needs no clock. */

@@ -89,7 +89,8 @@ function named(user: string, cells: number): string {
   return cutTo(enoughFor(user, cells), cells)
 }
 
-function octetsRow({ octets, commands, messages, held, wasChanged, missedEvents }: SessionRecord): Row {
+function octetsRow(session: SessionRecord): Row {
+  const { octets, commands, messages, held, wasChanged, rules, missedEvents } = session
   const { fromClient, toClient } = octets
   const counts = `C>S ${octetsText(fromClient)}, S>C ${octetsText(toClient)}   ${plural(commands, 'command')}, ${plural(messages, 'message')}`
   return [
@@ -97,6 +98,7 @@ function octetsRow({ octets, commands, messages, held, wasChanged, missedEvents 
     ...row(
       held.size > 0 ? span(`   ${held.size} HELD`, 'attention') : null,
       wasChanged ? span('   CHANGED', 'attention') : null,
+      rules.size > 0 ? span(`   rules: ${[...rules].join(', ')}`) : null,
       missedEvents > 0 ? span(`   ${plural(missedEvents, 'event')} missing: not kept`, 'attention') : null,
     ),
   ]

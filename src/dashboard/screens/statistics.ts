@@ -3,6 +3,7 @@
  * what was dropped, and the process itself. Owns their order and wording; counts nothing itself.
  */
 import type { Count } from '../../sessions/statistics.js'
+import type { RuleHits } from '../../trace/rule-hits.js'
 import type { ProcessFacts } from '../../watch/protocol.js'
 import { padTo, widthOf } from '../cells.js'
 import type { Row, Style } from '../frame.js'
@@ -210,6 +211,7 @@ function traffic(context: ScreenContext, width: number): readonly Row[] {
     cutRow(row(label('sessions'), span(line, 'bold'), sessions), width),
     ...sharesRows('commands', statistics.commands, width),
     ...sharesRows('endings', statistics.closed, width),
+    ...rulesRows('rules', context.ruleHits, ({ hits }) => hits, width),
     titleRow('Milliseconds from command to status line', width, isUnicode),
     ...latencyRows(context, width),
   ]
@@ -247,6 +249,7 @@ function trouble(state: StatisticsState, context: ScreenContext, width: number):
     ...countsRows('errors', statistics.errors, width),
     ...countsRows('anomalies', statistics.anomalies, width),
     ...countsRows('held', statistics.breakpointHits, width),
+    ...rulesRows('rules', context.ruleHits, ({ failures }) => failures, width),
     ...errors.map((error, index) => errorRow(error, index === 0, width)),
     titleRow(context.source === 'live' ? 'Dashboard and proxy' : 'Dashboard', width, isUnicode),
     cutRow(
@@ -293,6 +296,20 @@ function sharesRows(name: string, counts: readonly Count[], width: number): read
 
 function countsRows(name: string, counts: readonly Count[], width: number): readonly Row[] {
   return listRows(name, counts, width, countText)
+}
+
+/** How often each rule held, or failed; nothing where none did, as in the days before rules. */
+function rulesRows(
+  name: string,
+  hits: readonly RuleHits[],
+  countOf: (hits: RuleHits) => number,
+  width: number,
+): readonly Row[] {
+  const counts = hits
+    .map((each) => ({ name: each.rule, count: countOf(each) }))
+    .filter(({ count }) => count > 0)
+    .sort((one, other) => other.count - one.count)
+  return counts.length === 0 ? [] : countsRows(name, counts, width)
 }
 
 /** A label, and names with numbers behind it on as many rows as they need. */

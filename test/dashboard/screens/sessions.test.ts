@@ -73,7 +73,18 @@ describe('the list of sessions', () => {
       gone.push(...before.filter((title) => !now.includes(title)))
       before = now
     }
-    expect(gone).toEqual(['LAST', 'SERVER', 'AGE', 'C>S', 'START', 'S>C', 'MSG', 'CLIENT', 'STATE'])
+    expect(gone).toEqual([
+      'RULES',
+      'LAST',
+      'SERVER',
+      'AGE',
+      'C>S',
+      'START',
+      'S>C',
+      'MSG',
+      'CLIENT',
+      'STATE',
+    ])
     expect(before).toEqual(['#', 'USER', 'TLS', 'C/S', 'FLG'])
 
     function header(columns: number): readonly string[] {
@@ -215,14 +226,14 @@ describe('the order', () => {
     const context = scene()
     let state = OPENED
     const said: string[] = []
-    for (let count = 0; count < 13; count += 1) {
+    for (let count = 0; count < 14; count += 1) {
       const step = pressKeys(sessionsScreen, state, context, 'o')
       state = step.state
       for (const effect of step.effects) if (effect.type === 'say') said.push(effect.text)
     }
     expect(state.sort).toEqual(OPENED.sort)
     expect(said[0]).toBe('Sorted by start')
-    expect(new Set(said).size).toBe(13)
+    expect(new Set(said).size).toBe(14)
   })
 
   it('marks its column in the header and names it in the status', () => {
@@ -350,7 +361,7 @@ describe('what can be done with a session', () => {
     expect(effect).toEqual({
       type: 'copy',
       what: 'row of #1',
-      text: '1  11:50:00  10.0.5.31:51000  bob@example.org  pop.example.org:995  S1.2/1.3  END  1  96  43.6k  QUIT  0.0s  -',
+      text: '1  11:50:00  10.0.5.31:51000  bob@example.org  pop.example.org:995  S1.2/1.3  END  1  96  43.6k  QUIT  0.0s  -  -',
     })
   })
 
