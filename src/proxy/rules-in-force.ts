@@ -193,9 +193,14 @@ export class RulesInForce {
   ): Promise<RulesInForce> {
     const quarantine = await quarantineFor(loadRules(texts), settings, places)
     const { verdictsFile } = settings
-    const cache =
-      verdictsFile === null ? VerdictCache.inMemory(log) : await VerdictCache.open(verdictsFile, log)
-    return new RulesInForce(settings, places, log, { cache, quarantine, texts })
+    try {
+      const cache =
+        verdictsFile === null ? VerdictCache.inMemory(log) : await VerdictCache.open(verdictsFile, log)
+      return new RulesInForce(settings, places, log, { cache, quarantine, texts })
+    } catch (error) {
+      quarantine?.close()
+      throw error
+    }
   }
 
   /** The rules in force. */
@@ -270,12 +275,12 @@ export class RulesInForce {
     this.#watchFiles()
     const wasRefused = this.#refusal !== null
     this.#refusal = null
-    if (isSame) {
-      if (wasRefused) this.onChange()
-      return
+    // Mended to what is in force already: worth saying after a refusal alone.
+    if (isSame && !wasRefused) return
+    if (!isSame) {
+      this.#generation.end()
+      this.#generation = this.#generationOf(ruleSet, texts)
     }
-    this.#generation.end()
-    this.#generation = this.#generationOf(ruleSet, texts)
     this.onChange()
     this.#log.info({ event: 'rules-loaded', rules: ruleSet.rules.length, judges: ruleSet.judges.length })
     this.#listener.changed(ruleSet)
