@@ -4,7 +4,7 @@
  */
 import { capabilitiesBefore, type Heard, isLoggedIn, succeeded } from './heard.js'
 import { COMMON_PRACTICE, type Hint } from './hint.js'
-import { replyOf, type Turn } from './turns.js'
+import { replyOf, serverReplyOf, type Turn } from './turns.js'
 
 /** Mail programs give up after ten to sixty seconds. */
 const SLOW_MS = 10_000
@@ -46,18 +46,32 @@ function quitHints({ record, turns }: Heard): readonly Hint[] {
 /** Deletions that still stood at the end. */
 function deletionsOf(turns: readonly Turn[]): readonly Turn[] {
   const reset = turns.findLast((turn) => turn.verb === 'RSET' && succeeded(turn))
-  return turns.filter((turn) => turn.verb === 'DELE' && succeeded(turn) && turn.number > (reset?.number ?? 0))
+  return turns.filter(
+    (turn) => turn.verb === 'DELE' && isMarkedAtServer(turn) && turn.number > (reset?.number ?? 0),
+  )
 }
 
-/** The slowest of each verb: what a breakpoint held is nobody's fault. */
+/** What a rule keeps on the server was never marked there. */
+function isMarkedAtServer(turn: Turn): boolean {
+  return serverReplyOf(turn)?.indicator === '+OK'
+}
+
+/** They wait where rules look at messages, and for judges. */
+const OF_MESSAGES: ReadonlySet<string> = new Set(['STAT', 'LIST', 'UIDL', 'RETR', 'TOP', 'DELE'])
+
+/** The slowest of each verb: what a breakpoint held, or a rule delayed or looked into, is no fault of the server. */
 function slowHints({ record, turns }: Heard): readonly Hint[] {
   const held = new Set(
-    record.events.flatMap(({ content }) => (content.type === 'held' ? [content.number] : [])),
+    record.events.flatMap(({ content }) =>
+      content.type === 'held' || content.type === 'rule-hit' ? [content.number] : [],
+    ),
   )
+  const isRuled = record.events.some(({ content }) => content.type === 'maildrop-seen')
   const slowest = new Map<string, { readonly number: number; readonly afterMs: number }>()
   for (const { verb, number, replies } of turns) {
     const reply = replies.find(({ source }) => source === 'server')
     if (reply === undefined || reply.afterMs <= SLOW_MS || held.has(number)) continue
+    if (isRuled && OF_MESSAGES.has(verb)) continue
     if (reply.afterMs > (slowest.get(verb)?.afterMs ?? 0))
       slowest.set(verb, { number, afterMs: reply.afterMs })
   }

@@ -5,6 +5,7 @@
 import type { Failure, FailureCode, Side, TlsFacts, TraceContent } from '../trace/event.js'
 import { remembered } from './derived.js'
 import { capabilitiesBefore, type Heard, heardIn, wasRefused } from './heard.js'
+import { changesSomething, ruleHitsOfTurn } from './rule-hits.js'
 import type { SessionRecord } from './session-record.js'
 import { replyOf, type Turn } from './turns.js'
 
@@ -81,7 +82,7 @@ function refusal(heard: Heard): Cause | null {
   if (turn === undefined || reply === null) return null
   const said = `${reply.source} said: ${quoted(reply)} to ${turn.verb} after ${seconds(reply.afterMs)}`
   const [headline, leg, change] =
-    reply.source === 'postern' ? refusedByPostern(heard, reply) : refusedByServer(heard, turn, reply)
+    reply.source === 'postern' ? refusedByPostern(heard, turn, reply) : refusedByServer(heard, turn, reply)
   return { outcome: 'refused', headline, leg, said, change }
 }
 
@@ -92,7 +93,10 @@ function isLogin({ verb, words }: Turn): boolean {
 
 type RefusalText = readonly [headline: string, leg: Side, change: string]
 
-function refusedByPostern({ record }: Heard, { text }: Of<'reply'>): RefusalText {
+function refusedByPostern({ record }: Heard, turn: Turn, { text }: Of<'reply'>): RefusalText {
+  const rule = ruleHitsOfTurn(record, turn).find(changesSomething)
+  if (rule !== undefined)
+    return [`a rule refused the login: ${text}`, 'client', `look at rule "${rule.rule}", ${rule.place}`]
   if (record.listener.startsWith('pop3+stls:') && record.clientTls === null) {
     return [
       'postern refused the login: this listener takes logins under TLS only',

@@ -77,6 +77,17 @@ export function serverText(turn: Turn): string | null {
   return reply?.indicator === '+OK' ? reply.text : null
 }
 
+/** The lines of a listing as the client got them: those of postern where it answered in the server's place. */
+export function toldLines({ content: { server, postern } }: Turn): readonly string[] {
+  return linesOf(Buffer.concat([...(postern.length > 0 ? postern : server)]))
+}
+
+/** The text of the positive status line that the client got, null without one. */
+export function toldText(turn: Turn): string | null {
+  const reply = replyOf(turn)
+  return reply?.indicator === '+OK' ? reply.text : null
+}
+
 /** Whether a command carries a password that whoever listens can read. */
 export function showsPassword({ verb, words }: Turn): boolean {
   if (verb === 'PASS' || verb === 'RPOP') return true

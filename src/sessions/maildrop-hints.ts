@@ -3,15 +3,16 @@
  * not unique, and TOP.
  */
 import type { Heard } from './heard.js'
-import { serverLines, serverText, succeeded, wasRefused } from './heard.js'
+import { serverLines, serverText, succeeded, toldLines, toldText } from './heard.js'
 import type { Hint } from './hint.js'
 import { dropListing, listedMessages, listedOctets, shownLine } from './listings.js'
-import { messagesOf } from './messages.js'
-import type { Turn } from './turns.js'
+import { type MessageRecord, messagesOf } from './messages.js'
+import { replyOf, serverReplyOf, type Turn } from './turns.js'
 
 /** RFC 1939 §7: one to 70 characters in the range 0x21 to 0x7E. */
 const UNIQUE_ID = /^[\x21-\x7e]{1,70}$/
 const UNIQUE_ID_SHOWN = 70
+const LF = 0x0a
 
 /** Finds them. */
 export function maildropHints(heard: Heard): readonly Hint[] {
@@ -41,21 +42,84 @@ export function listedUniqueIds({ turns }: Pick<Heard, 'turns'>): ReadonlyMap<nu
   return ids
 }
 
-/** Lines of a listing, or the one line that `LIST n` and `UIDL n` answer with. */
+/** Lines of a listing, or the one line that `LIST n` and `UIDL n` answer with, as the server gave them. */
 function listedIn(turn: Turn): ReturnType<typeof listedMessages> {
-  if (turn.words.length === 0) return listedMessages(serverLines(turn))
-  const text = serverText(turn)
+  return listedAs(turn, serverLines, serverText)
+}
+
+/** The same as the client got them. */
+function toldIn(turn: Turn): ReturnType<typeof listedMessages> {
+  return listedAs(turn, toldLines, toldText)
+}
+
+function listedAs(
+  turn: Turn,
+  linesOf: (turn: Turn) => readonly string[],
+  textOf: (turn: Turn) => string | null,
+): ReturnType<typeof listedMessages> {
+  if (turn.words.length === 0) return listedMessages(linesOf(turn))
+  const text = textOf(turn)
   return text === null ? [] : listedMessages([text])
+}
+
+/** A size as the client was told, and by whom: postern says what it will send where rules change messages. */
+interface ToldSize {
+  readonly octets: number
+  readonly by: 'server' | 'postern'
+}
+
+function toldSizes({ turns }: Heard): ReadonlyMap<number, ToldSize> {
+  const sizes = new Map<number, ToldSize>()
+  for (const turn of turns) {
+    if (turn.verb !== 'LIST') continue
+    const by = replyOf(turn)?.source ?? 'server'
+    for (const { messageNumber, rest } of toldIn(turn)) {
+      const octets = listedOctets(rest)
+      if (octets !== null) sizes.set(messageNumber, { octets, by })
+    }
+  }
+  return sizes
+}
+
+/**
+ * Octets of a message that a listing must have told. Of postern's listing that is what the client got, of the server's
+ * what the server sent, whatever a person made of it.
+ *
+ * @returns null where it is not known, or where a person changed what postern's listing told
+ */
+function octetsToTell(
+  message: MessageRecord,
+  { by }: ToldSize,
+  byPerson: ReadonlySet<number>,
+): number | null {
+  const { sent, octets, notKept, number } = message
+  if (octets === null || by === 'server' || sent === null) return octets
+  // What was kept of it in part does not end a line, but by chance.
+  const isWhole = notKept === 0 && sent[sent.length - 1] === LF
+  return isWhole && !byPerson.has(number) ? sent.length : null
+}
+
+/** Commands whose reply a person changed. */
+function changedByPerson({ record: { events } }: Heard): ReadonlySet<number> {
+  return new Set(
+    events.flatMap(({ content }) =>
+      content.type === 'released' && (content.verdict === 'edited' || content.verdict === 'answered')
+        ? [content.number]
+        : [],
+    ),
+  )
 }
 
 /** One hint a session: a server that counts otherwise does so for every message. */
 function sizeHints(heard: Heard): readonly Hint[] {
-  const sizes = listedSizes(heard)
+  const sizes = toldSizes(heard)
+  const byPerson = changedByPerson(heard)
   const wrong = messagesOf(heard.record).flatMap((message) => {
-    const { verb, octets, messageNumber } = message
-    const listed = messageNumber === null ? undefined : sizes.get(messageNumber)
-    if (verb !== 'RETR' || octets === null || listed === undefined || listed === octets) return []
-    return [{ message, octets, listed }]
+    const { verb, messageNumber } = message
+    const told = messageNumber === null ? undefined : sizes.get(messageNumber)
+    if (verb !== 'RETR' || told === undefined) return []
+    const octets = octetsToTell(message, told, byPerson)
+    return octets === null || octets === told.octets ? [] : [{ message, octets, listed: told.octets }]
   })
   const [first] = wrong
   if (first === undefined) return []
@@ -63,7 +127,7 @@ function sizeHints(heard: Heard): readonly Hint[] {
   const difference = octets - listed
   const amount = `${Math.abs(difference)} ${difference > 0 ? 'more' : 'fewer'}`
   const cause =
-    message.isWhole && difference === linesWithin(message.original)
+    message.isWhole && message.octets === octets && difference === linesWithin(message.original)
       ? ', one for each line: the server counts a line end as one octet instead of two'
       : ''
   const others = wrong.length === 1 ? '' : `; ${wrong.length - 1} more like it`
@@ -116,7 +180,7 @@ function uniqueIdHints({ turns }: Heard): readonly Hint[] {
   const hints: Hint[] = []
   for (const turn of turns) {
     if (turn.verb !== 'UIDL') continue
-    const listed = listedIn(turn)
+    const listed = toldIn(turn)
     hints.push(...repeatedUniqueIds(turn, listed), ...malformedUniqueIds(turn, listed))
   }
   return hints
@@ -154,12 +218,18 @@ function shortened(uniqueId: string): string {
 /** A TOP that fails for a message which is there: the server has none. */
 function topHints(heard: Heard): readonly Hint[] {
   const { turns } = heard
-  const present = new Set(listedSizes(heard).keys())
+  const present = new Set(toldSizes(heard).keys())
   for (const turn of turns) if (turn.verb === 'RETR' && succeeded(turn)) present.add(Number(turn.words[0]))
   const tops = turns.filter(({ verb }) => verb === 'TOP')
-  const refused = tops.find((turn) => wasRefused(turn) && present.has(Number(turn.words[0])))
+  const refused = tops.find((turn) => serverRefusesTop(turn) && present.has(Number(turn.words[0])))
   if (refused === undefined || tops.some(succeeded)) return []
   const text =
     'the server refuses TOP for a message that is there: TOP is optional, a client has to do without or use RETR'
   return [{ number: refused.number, side: 'server', text, reference: 'RFC 1939 §7', severity: 'hint' }]
+}
+
+/** A rule may refuse a message, and have more of it fetched than TOP gives: both say nothing of the server's TOP. */
+function serverRefusesTop(turn: Turn): boolean {
+  const asked = turn.replacement?.verb ?? 'TOP'
+  return asked === 'TOP' && serverReplyOf(turn)?.indicator === '-ERR'
 }

@@ -475,3 +475,16 @@ describe('explainLogin of what a relay tells', () => {
     )
   })
 })
+
+it('names the rule that refused a login', () => {
+  const script = new Script().opened().greeting().exchange('USER alice').command('PASS [redacted]')
+  script.commandHit({ rule: 'refuse clear logins', place: 'rules/a.yaml:3', actions: ['refuse "use TLS"'] })
+  script.reply('-ERR [AUTH] use TLS', { source: 'postern' })
+  expect(explainLogin(script.record())).toMatchObject({
+    outcome: 'refused',
+    headline: 'a rule refused the login: use TLS',
+  })
+  expect(explainLogin(script.record()).lines.join('\n')).toContain(
+    'rule "refuse clear logins", rules/a.yaml:3',
+  )
+})

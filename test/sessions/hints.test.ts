@@ -362,3 +362,94 @@ describe('hintsAcross', () => {
     expect(hintsAcross([first, login('two', START + 61_000).record()]).size).toBe(0)
   })
 })
+
+describe('where rules change mail', () => {
+  const CHANGED = `X-External: yes\r\n${MAIL}`
+
+  /** A listing that postern made. */
+  function listedByPostern(content: string, command = 'LIST'): Script {
+    return loggedIn().command(command).hit().reply('+OK', { source: 'postern' }).piece(content, 'postern')
+  }
+
+  function fetched(script: Script, sent: string, number = 1): Script {
+    return script.command(`RETR ${number}`).reply('+OK').piece(MAIL).piece(sent, 'postern').end(MAIL.length)
+  }
+
+  const words = (script: Script): readonly string[] => hintsOf(script.record()).map(({ text }) => text)
+
+  it('a size is that of what the client got', () => {
+    expect(words(fetched(listedByPostern(`1 ${CHANGED.length}\r\n`), CHANGED).quit())).toEqual([])
+    expect(words(fetched(listedByPostern('1 99\r\n'), CHANGED).quit())).toEqual([
+      `LIST says 99 octets for message 1, RETR sent ${CHANGED.length}: ${99 - CHANGED.length} fewer`,
+    ])
+  })
+
+  it('the size of a message that no rule changed is still the one of the server', () => {
+    const script = listedByPostern('1 17\r\n').exchange('RETR 1', '+OK', MAIL).quit()
+    expect(words(script)).toEqual([
+      'LIST says 17 octets for message 1, RETR sent 20: 3 more, one for each line: the server counts a line end as one octet instead of two',
+    ])
+  })
+
+  it('nothing is said of a message that a person changed too, or that was kept in part', () => {
+    const edited = listedByPostern('1 99\r\n')
+    edited.command('RETR 1').tell({
+      type: 'released',
+      hold: 'h1',
+      number: edited.number,
+      kind: 'message',
+      verdict: 'edited',
+      afterMs: 1,
+    })
+    edited.reply('+OK').piece(MAIL).piece(CHANGED, 'postern').end(MAIL.length)
+    expect(words(edited.quit())).toEqual([])
+    expect(words(fetched(listedByPostern('1 99\r\n'), CHANGED.slice(0, -3)).quit())).toEqual([])
+  })
+
+  it('a refusal by a rule is no server without TOP', () => {
+    const script = listedByPostern('1 20\r\n').command('TOP 1 0')
+    script.reply('-ERR [SYS/TEMP] the message could not be checked', { source: 'postern' }).quit()
+    expect(words(script)).toEqual([])
+    const refused = listedByPostern('1 20\r\n').exchange('TOP 1 0', '-ERR unknown command').quit()
+    expect(words(refused)).toEqual([expect.stringContaining('refuses TOP')])
+    const more = listedByPostern('1 20\r\n').command('TOP 1 0')
+    more.tell({ type: 'command-replaced', number: 4, verb: 'RETR', shown: 'RETR 1', octets: 8, wire: null })
+    expect(words(more.reply('-ERR gone').quit())).toEqual([])
+  })
+
+  it('unique-ids are judged as the client got them', () => {
+    expect(words(listedByPostern('1 abc\r\n2 abc\r\n', 'UIDL').quit())).toEqual([
+      expect.stringContaining('messages 1 and 2 the same unique-id abc'),
+    ])
+  })
+
+  it('a deletion that a rule answers was never marked at the server', () => {
+    const script = loggedIn()
+      .command('DELE 1')
+      .hit({ actions: ['keep-on-server'] })
+    script.reply('+OK message 1 deleted (a rule keeps it on the server)', { source: 'postern' })
+    expect(words(script.closed('server-closed'))).toEqual([])
+  })
+
+  it('what takes long may be a judge, and a command that a rule delayed is slow by its will', () => {
+    const slow = (script: Script) => words(script.reply('+OK', { afterMs: 20_000 }).quit())
+    const seen = {
+      type: 'maildrop-seen',
+      messages: 1,
+      remembered: 0,
+      headers: 0,
+      whole: 1,
+      hidden: 0,
+    } as const
+    expect(slow(loggedIn().tell(seen).command('RETR 1'))).toEqual([])
+    expect(slow(loggedIn().tell(seen).command('NOOP'))).toEqual([expect.stringContaining('20.0 s')])
+    expect(
+      slow(
+        loggedIn()
+          .command('NOOP')
+          .commandHit({ actions: ['delay 20s'] }),
+      ),
+    ).toEqual([])
+    expect(slow(loggedIn().command('RETR 1'))).toEqual([expect.stringContaining('20.0 s')])
+  })
+})
