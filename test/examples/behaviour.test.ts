@@ -107,6 +107,10 @@ describe('20-tag-external.yaml', () => {
     'bob@notexample.org',
     'bob@example.org.example.net',
     'bob@example-org',
+    'bob@example.net (bob@example.org)',
+    'bob@example.net (bob@example.org (c)',
+    'bob@example.net, bob@example.org',
+    '<bob@example.net>, <bob@example.org>',
     '<>',
   ])('tags mail from %s', (from) => {
     const text = delivered(rules, mailOf([`From: ${from}`, 'Subject: hello']))
@@ -114,10 +118,28 @@ describe('20-tag-external.yaml', () => {
     expect(text).toContain('X-Postern-External: yes\r\n')
   })
 
-  test.each(['bob@example.org', 'Bob <bob@EXAMPLE.org>', '"B, O" <b@mail.example.com> '])(
-    'leaves mail from %s alone',
-    (from) => expect(namesOfHits(rules, mailOf([`From: ${from}`, 'Subject: hello']))).toEqual([]),
+  test.each([
+    'bob@example.org',
+    'Bob <bob@EXAMPLE.org>',
+    '"B, O" <b@mail.example.org> ',
+    'root@mail.example.org (Cron Daemon)',
+    '<bob@example.org>',
+    'Bob\r\n <bob@example.org>',
+  ])('leaves mail from %s alone', (from) =>
+    expect(namesOfHits(rules, mailOf([`From: ${from}`, 'Subject: hello']))).toEqual([]),
   )
+
+  test('takes several domains, as its comments say', () => {
+    const several = exampleRules('20-tag-external.yaml', {
+      '(?:example\\.org)': '(?:example\\.org|example\\.net)',
+    })
+    for (const [from, hits] of [
+      ['a@example.net', 0],
+      ['a@x.example.org', 0],
+      ['a@example.com', 1],
+    ] as const)
+      expect(namesOfHits(several, mailOf([`From: ${from}`])).length, from).toBe(hits)
+  })
 
   test('tags mail without From, mail without Subject, and nothing twice', () => {
     expect(delivered(rules, mailOf(['Subject: x']))).toContain('Subject: [external] x\r\n')
@@ -376,7 +398,11 @@ describe('90-slow-server.yaml', () => {
   test('is slow on its own listener and nowhere else', () => {
     expect(command(rules, 'PASS', slow)).toMatchObject({ delayMs: 3_000, answer: null, closes: false })
     for (const verb of ['STAT', 'LIST', 'UIDL', 'TOP', 'RETR', 'DELE', 'QUIT'])
-      expect(command(rules, verb, slow)).toMatchObject({ delayMs: 2_000, answer: null, closes: false })
+      expect(command(rules, verb, slow)).toMatchObject({
+        delayMs: 2_000,
+        answer: null,
+        closes: false,
+      })
     for (const verb of ['CAPA', 'USER', 'NOOP', 'STLS']) expect(command(rules, verb, slow)).toBeNull()
     for (const verb of ['PASS', 'RETR']) expect(command(rules, verb, {})).toBeNull()
   })

@@ -3,12 +3,13 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { exampleText } from '../examples/examples.js'
 import { testAuthority } from '../support/certificates.js'
-import { type Account, type Dovecot, startDovecot } from '../support/dovecot.js'
+import { type Account, type CertificateFiles, type Dovecot, startDovecot } from '../support/dovecot.js'
 import { MAIL_CLIENTS } from '../support/mail-clients.js'
+import { connectClient, logIn } from '../support/pop3-client.js'
 import { type Postern, startPostern } from '../support/postern-process.js'
 import { haveCorpus, readCorpus, realThing } from '../support/real.js'
-import { run, type TemporaryDirectory, temporaryDirectory, until } from '../support/tools.js'
-import { asDelivered, texts } from './both-ways.js'
+import { freePorts, run, type TemporaryDirectory, temporaryDirectory, until } from '../support/tools.js'
+import { asDelivered, texts, writeCertificate } from './both-ways.js'
 import { leave, loggedIn, readListings, readMaildrop, type SeenMaildrop } from './ruled-maildrop.js'
 
 /** Rules that hide, tag, strip, replace the whole and change text: each kind of edit, on much of the corpus. */
@@ -25,20 +26,33 @@ let caFile: string
 const posterns: Postern[] = []
 
 /** Starts a postern with rules before Dovecot. @param files rule files by name */
-async function ruled(files: Readonly<Record<string, string>>): Promise<{ postern: Postern; folder: string }> {
+async function ruled(
+  files: Readonly<Record<string, string>>,
+  args: readonly string[] = [],
+  certificate: CertificateFiles | null = null,
+): Promise<{ postern: Postern; folder: string }> {
   const folder = join(directory.path, `rules-${posterns.length}`)
   mkdirSync(folder)
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
   const postern = await startPostern({
     listeners: ['pop3'],
     upstream: `pop3://localhost:${dovecot.plainPort}`,
-    args: ['--rules', folder, '--quarantine', join(folder, 'quarantine'), '--log-level', 'debug'],
+    ...(certificate === null ? {} : { certificate }),
+    args: ['--rules', folder, '--quarantine', join(folder, 'quarantine'), '--log-level', 'debug', ...args],
   })
   posterns.push(postern)
   return { postern, folder }
 }
 
 const tagExternal = () => exampleText('20-tag-external.yaml').text
+
+/** The port of a plain listener that is not this one. */
+function otherPort(postern: Postern, port: number): number {
+  const urls = postern
+    .events()
+    .flatMap(({ event, url }) => (event === 'listening' ? [new URL(String(url))] : []))
+  return Number(urls.find((url) => Number(url.port) !== port)?.port)
+}
 
 /** Looks at a maildrop that postern made, by what its log says. */
 function looksOf(postern: Postern): readonly { remembered: unknown; whole: unknown; headers: unknown }[] {
@@ -208,6 +222,43 @@ describe.skipIf(!realThing('dovecot'))('rules before a real Dovecot', () => {
     }
     expect(texts(dovecot.mailOf(debug))).toEqual(texts(mails))
     expect(texts(dovecot.mailOf(careful))).toEqual(texts(mails.slice(0, 1)))
+  })
+
+  test('a slow server is slow on its own listener, and mail arrives whole', async () => {
+    const [port = 0] = await freePorts(1)
+    const { text } = exampleText('90-slow-server.yaml', {
+      ':1119"': `:${port}"`,
+      'delay: 3s': 'delay: 300ms',
+      'delay: 2s': 'delay: 100ms',
+    })
+    const { postern } = await ruled({ 'slow.yaml': text }, ['--listen', `pop3://127.0.0.1:${port}`])
+    const mails = [Buffer.from(`Subject: x\n\n${'slowly\n'.repeat(5_000)}`)]
+    const account = dovecot.openAccount(mails)
+    const names = () => new Set(postern.events().flatMap(({ rule }) => (rule === undefined ? [] : [rule])))
+    const quick = await readMaildrop(otherPort(postern, port), account)
+    expect(names()).toEqual(new Set())
+    const slow = await readMaildrop(port, account)
+    expect(slow).toEqual(quick)
+    await until('the log to be written', () => names().size > 1)
+    expect(names()).toEqual(new Set(['slow login', 'slow mail']))
+  })
+
+  test('clear logins from outside are refused in words, and TLS is let in', async () => {
+    const authority = testAuthority({ bits: 2048 })
+    const certificate = writeCertificate(directory.path, 'postern', authority.issue({ bits: 2048 }))
+    const { text } = exampleText('10-refuse-clear-logins.yaml', { '127.0.0.0/8': '127.0.0.2/32' })
+    const { postern } = await ruled({ 'clear.yaml': text }, [], certificate)
+    const account = dovecot.openAccount([Buffer.from('Subject: x\n\nx\n')])
+    const port = postern.port('pop3')
+    const { client } = await connectClient({ port, security: 'plain', ca: '' })
+    const refusal = /^-ERR \[SYS\/PERM\] login without TLS is not allowed from 127\.0\.0\.1:\d+: switch on /
+    expect(await client.command(`USER ${account.user}`)).toMatch(refusal)
+    expect(await client.command(`PASS ${account.password}`)).toMatch(refusal)
+    expect(await leave(client)).toMatch(/^\+OK/)
+    const { client: secured } = await connectClient({ port, security: 'stls', ca: authority.cert })
+    await logIn(secured, account)
+    expect(await secured.command('STAT')).toBe('+OK 1 17')
+    await leave(secured)
   })
 
   describe('a rule file that changes', () => {
