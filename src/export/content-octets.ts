@@ -11,6 +11,12 @@ const LINE_START = Buffer.from('\r\n', 'latin1')
 export class ContentOctets {
   #tail: Buffer = LINE_START
   #octets = 0
+  #pieces = 0
+
+  /** Pieces so far. */
+  get pieces(): number {
+    return this.#pieces
+  }
 
   /** Octets so far, without byte-stuffing. */
   get octets(): number {
@@ -25,6 +31,7 @@ export class ContentOctets {
     for (let at = joined.indexOf(STUFFED_LINE); at >= 0; at = joined.indexOf(STUFFED_LINE, at + 4))
       stuffed += 1
     this.#octets += wire.length - stuffed
+    this.#pieces += 1
     this.#tail = joined.subarray(Math.max(0, joined.length - 3))
   }
 }

@@ -16,6 +16,7 @@
  */
 import { ANOMALIES } from '../pop3/anomaly.js'
 import { REDACTED } from '../pop3/secret.js'
+import { expectsContent } from '../sessions/turns.js'
 import type { TlsFacts, TraceContent, TraceEvent } from '../trace/event.js'
 import { type AddressBook, type Family, familyOf, namedEndpoint, POP3_PORT } from './address-book.js'
 import { ContentOctets } from './content-octets.js'
@@ -58,6 +59,8 @@ export class LegPackets {
   #packets: PcapngPacket[] = []
   #contentOctets: ContentOctets | null = null
   #stlsAnswered = false
+  /** Commands for a listing that have no reply yet. */
+  readonly #listings = new Set<number>()
 
   /** @param ordinal of the session in the file; tells connections apart where nothing else does */
   constructor(leg: Leg, session: string, ordinal: number, interventions: Interventions, book: AddressBook) {
@@ -102,6 +105,7 @@ export class LegPackets {
         this.#line('accepter', at, statusOctets(content.indicator, null, content.text), false)
         return
       case 'command':
+        this.#expect(content)
         if (this.#interventions.carriesCommand(this.#session, this.#leg, content.number))
           this.#line('opener', at, content.wire ?? lineOf(content.shown), content.origin === 'watcher')
         return
@@ -153,6 +157,19 @@ export class LegPackets {
       case 'not-held':
         this.#note(`the ${content.kind} could not be held: ${content.reason}`)
         return
+      case 'rule-hit':
+        this.#note(ruleText(content))
+        return
+      case 'maildrop-seen':
+        // What postern asked for its rules is told to nobody, and is missing on this leg.
+        if (this.#leg === 'server')
+          this.#note(
+            `postern looked at the maildrop for its rules here (${content.headers} header sections, ${content.whole} whole messages): its own commands and their replies are not recorded`,
+          )
+        return
+      case 'rules-blind':
+        this.#note(`rules could not be asked about this maildrop: ${content.text}`)
+        return
       case 'failure':
         this.#note(`failed toward the ${content.side}: ${content.failure.text} (${content.failure.code})`)
         return
@@ -195,14 +212,24 @@ export class LegPackets {
     this.#say(`session ${this.#session} goes on here ${where}`)
   }
 
+  #expect({ number, verb, shown }: Of<'command'>): void {
+    const words = shown.split(' ').slice(1)
+    if (!MESSAGE_VERBS.has(verb) && expectsContent({ verb, words })) this.#listings.add(number)
+  }
+
   #reply(content: Of<'reply'>, at: number): void {
     const { number, source, indicator, verb } = content
+    const isListing = this.#listings.delete(number)
     if (!this.#interventions.carriesReply(this.#session, this.#leg, number, source)) return
     const octets = content.wire ?? statusOctets(indicator, content.responseCode, content.text)
     this.#line('accepter', at, octets, false)
     if (source === 'postern') this.#note('answered by postern')
     if (verb === 'STLS' && indicator === '+OK') this.#stlsAnswered = true
     this.#contentOctets = null
+    // A listing of nothing has no content to be told, only an end.
+    const isEmpty = this.#interventions.piecesOfPostern(this.#session, number) === 0
+    if (source === 'postern' && indicator === '+OK' && isListing && isEmpty)
+      this.#append('accepter', at, TERMINATION)
   }
 
   #carriesContent(number: number, source: 'server' | 'postern'): boolean {
@@ -218,8 +245,18 @@ export class LegPackets {
     }
     this.#contentOctets.add(wire)
     this.#append('accepter', at, wire)
-    // Content of postern comes whole, behind the end of what it stands for, and has no end of its own.
-    if (source === 'postern') this.#append('accepter', at, endOf(wire))
+    // Content of postern has no end of its own: it ends with its last piece.
+    if (source === 'postern' && this.#isLastPiece(content.number, this.#contentOctets))
+      this.#endContentOfPostern(wire, at)
+  }
+
+  #isLastPiece(number: number, { pieces }: ContentOctets): boolean {
+    return pieces >= this.#interventions.piecesOfPostern(this.#session, number)
+  }
+
+  #endContentOfPostern(last: Buffer, at: number): void {
+    if (!endsLine(last)) this.#note('the end of what the client got is not in the recording')
+    this.#append('accepter', at, endOf(last))
   }
 
   /** What the end says of the content's octets tells how many of them are missing here. */
@@ -393,8 +430,11 @@ function statusOctets(indicator: string, responseCode: string | null, text: stri
 
 /** The termination octet line, on a line of its own. */
 function endOf(content: Buffer): Buffer {
-  const isWholeLines = content.length === 0 || content.subarray(-2).equals(CRLF)
-  return isWholeLines ? TERMINATION : Buffer.concat([CRLF, TERMINATION])
+  return content.length === 0 || endsLine(content) ? TERMINATION : Buffer.concat([CRLF, TERMINATION])
+}
+
+function endsLine(content: Buffer): boolean {
+  return content.subarray(-2).equals(CRLF)
 }
 
 function beginsLikeReply(octets: Buffer): boolean {
@@ -406,6 +446,12 @@ function beginsLikeReply(octets: Buffer): boolean {
 function closesFirst(leg: Leg, reason: string): Sender {
   if (leg === 'server') return reason === 'server-closed' || reason === 'quit' ? 'accepter' : 'opener'
   return reason === 'client-left' ? 'opener' : 'accepter'
+}
+
+function ruleText({ rule, mode, message, actions, reason }: Of<'rule-hit'>): string {
+  const about = message === null ? '' : `, message ${message} of the server`
+  const does = mode === 'failed' ? `could not be asked: ${reason}` : actions.join(', ')
+  return `rule "${rule}"${mode === 'shadow' ? ' (shadow, nothing is done)' : ''}${about}: ${does}`
 }
 
 function by(user: string | null, mechanism: string | null): string {

@@ -7,6 +7,8 @@ import type { TraceContent, TraceEvent } from '../trace/event.js'
 import { ContentOctets } from './content-octets.js'
 import type { Interventions, Leg } from './interventions.js'
 
+const LF = 0x0a
+
 type Of<Type extends TraceContent['type']> = Extract<TraceContent, { type: Type }>
 
 /** One message that passed, whole. */
@@ -92,14 +94,21 @@ export class MessageGatherer {
     if (!this.#interventions.carriesContent(event.session, this.#leg, number, source)) return null
     const messageNumber = session.asked.get(number)
     if (messageNumber === undefined) return null
-    // Content of postern comes whole, in one event and without an end of its own.
-    if (source === 'postern') {
-      forget(session, number)
-      return messageOf(event, number, messageNumber, session.user, wire)
-    }
     session.draft = session.draft?.number === number ? session.draft : newDraft(number)
     addPiece(session.draft, wire)
+    // Content of postern has no end of its own: it ends with its last piece.
+    if (source === 'server' || !this.#isLastPiece(event.session, session.draft)) return null
+    const { pieces } = session.draft
+    forget(session, number)
+    // What was kept in part does not end a line, but by chance.
+    if (endsLine(wire) && pieces.length > 0)
+      return messageOf(event, number, messageNumber, session.user, Buffer.concat(pieces))
+    this.#notWhole += 1
     return null
+  }
+
+  #isLastPiece(session: string, { number, count }: Draft): boolean {
+    return count.pieces >= this.#interventions.piecesOfPostern(session, number)
   }
 
   #contentEnd(event: TraceEvent, content: Of<'content-end'>, session: SessionDraft): GatheredMessage | null {
@@ -139,6 +148,10 @@ function forget(session: SessionDraft, number: number): void {
 
 function newDraft(number: number): Draft {
   return { number, pieces: [], count: new ContentOctets() }
+}
+
+function endsLine(octets: Buffer): boolean {
+  return octets[octets.length - 1] === LF
 }
 
 function addPiece({ pieces, count }: Draft, wire: Buffer): void {

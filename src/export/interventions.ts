@@ -23,6 +23,8 @@ const CONTENT = 16
 export class Interventions {
   /** By session, and there by number of the command; most sessions have one or none that is special. */
   readonly #special = new Map<string, Map<number, number>>()
+  /** Pieces of content from postern, by session and number of the command. */
+  readonly #pieces = new Map<string, Map<number, number>>()
   /** Number of the server's last reply, of sessions that have not ended. */
   readonly #lastOfServer = new Map<string, number>()
 
@@ -39,7 +41,10 @@ export class Interventions {
         this.#noteReply(session, content.source, content.number)
         return
       case 'content':
-        if (content.source === 'postern') this.#mark(session, content.number, CONTENT)
+        if (content.source === 'postern') {
+          this.#mark(session, content.number, CONTENT)
+          this.#countPiece(session, content.number)
+        }
         return
       case 'session-closed':
         this.#lastOfServer.delete(session)
@@ -73,6 +78,20 @@ export class Interventions {
   /** Whether the client got something else than the content of the server: other content, or none at all. */
   replacesContent(session: string, number: number): boolean {
     return this.#is(session, number, ANSWERED | CONTENT)
+  }
+
+  /**
+   * How many pieces the content has that came from postern, which ends with the last of them and has no other end: of a
+   * message whose header section a rule changed, the rest goes on piece by piece.
+   */
+  piecesOfPostern(session: string, number: number): number {
+    return this.#pieces.get(session)?.get(number) ?? 0
+  }
+
+  #countPiece(session: string, number: number): void {
+    const pieces = this.#pieces.get(session) ?? new Map<number, number>()
+    pieces.set(number, (pieces.get(number) ?? 0) + 1)
+    this.#pieces.set(session, pieces)
   }
 
   #noteReply(session: string, source: 'server' | 'postern', number: number): void {
