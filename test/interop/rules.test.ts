@@ -44,7 +44,9 @@ async function ruled(
   return { postern, folder }
 }
 
-const tagExternal = () => exampleText('20-tag-external.yaml').text
+/** Senders below .com are colleagues: about half of the corpus. */
+const tagExternal = () =>
+  exampleText('20-tag-external.yaml', { '(?:example\\.org)': '(?:example\\.org|com)' }).text
 
 /** The port of a plain listener that is not this one. */
 function otherPort(postern: Postern, port: number): number {
@@ -109,7 +111,7 @@ describe.skipIf(!realThing('dovecot'))('rules before a real Dovecot', () => {
       const isKept = (mail: Buffer, at: number) =>
         mail.toString('latin1') === asDelivered(mails[placeOf(first.uniqueIds[at] ?? '')] ?? Buffer.alloc(0))
       const kept = first.mails.filter(isKept).length
-      expect(kept).toBeGreaterThan(10)
+      expect(kept).toBeGreaterThan(5)
       for (const sign of ['[external]', 'A document.\r\n.\r\n', 'An attachment was removed here']) {
         const changed = first.mails.filter((mail) => mail.includes(sign)).length
         expect(changed, sign).toBeGreaterThan(3)
