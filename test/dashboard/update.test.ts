@@ -1,12 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { FRAME_BINDINGS } from '../../src/dashboard/bindings.js'
 import { COMMANDS } from '../../src/dashboard/commands.js'
-import { topScreen } from '../../src/dashboard/model.js'
+import { topContext, topScreen } from '../../src/dashboard/model.js'
 import type { Screens } from '../../src/dashboard/open-screen.js'
 import { SCREENS } from '../../src/dashboard/screens.js'
 import { WAITING_EVENTS } from '../../src/dashboard/update-source.js'
 import type { TraceEvent } from '../../src/trace/event.js'
+import { RuleHitCounter } from '../../src/trace/rule-hits.js'
 import type { Breakpoint, HeldSummary } from '../../src/watch/protocol.js'
+import { HIT } from '../sessions/script.js'
 import { screenContext } from '../support/screen-rendering.js'
 import { fakeScreens } from './support/fake-screens.js'
 import { FrameModel, keyInput, START } from './support/frame-model.js'
@@ -355,6 +357,24 @@ describe('commands', () => {
 })
 
 describe('the display', () => {
+  it('hears of the rules in force and of their hits', () => {
+    const frame = FrameModel.greeted()
+    const refusal = { at: 1, lines: ['a.yaml:1: expected rules'] }
+    frame.say({ type: 'rules', rules: [], refusal })
+    expect(frame.model.rules).toEqual({ rules: [], refusal })
+    const counter = new RuleHitCounter()
+    counter.add({ at: 1, session: 's1', content: HIT })
+    frame.say({ type: 'rule-hits', hits: counter.counts }, { type: 'rules', rules: [], refusal: null })
+    expect(frame.model.rules.refusal).toBeNull()
+    expect(topContext(frame.model).ruleHits).toEqual(counter.counts)
+  })
+
+  it('counts the hits of a recording itself, since no proxy does', () => {
+    const frame = FrameModel.greeted({ source: 'recording' })
+    frame.say({ type: 'events', events: [{ at: 1, session: 's1', content: HIT }], dropped: 0 })
+    expect(topContext(frame.model).ruleHits).toMatchObject([{ rule: HIT.rule, hits: 1 }])
+  })
+
   it('stands still for p: events wait, are counted, and come at its end', () => {
     const frame = FrameModel.greeted().press('p')
     frame.say({ type: 'events', events: [opened('s1')], dropped: 3 })

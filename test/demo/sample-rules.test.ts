@@ -1,9 +1,16 @@
+import { pino } from 'pino'
 import { expect, it } from 'vitest'
+import { DEFAULT_RULES } from '../../src/config/defaults.js'
+import { runDemo } from '../../src/demo/demo.js'
 import { sampleMessages } from '../../src/demo/messages.js'
 import { SAMPLE_RULES } from '../../src/demo/sample-rules.js'
+import { startProxy } from '../../src/proxy/proxy.js'
+import { RulesInForce } from '../../src/proxy/rules-in-force.js'
 import { loadRules } from '../../src/rules/rule-set.js'
 import { createSessionRules } from '../../src/rules/session-rules.js'
+import { Feed } from '../../src/trace/feed.js'
 import { SESSION, seen } from '../rules/rules.js'
+import { connectClient, logIn } from '../support/pop3-client.js'
 
 it('tags what comes from outside of example.org, and only shows which newsletters it would hide', () => {
   const nothing = { get: () => undefined, set: () => {} }
@@ -22,4 +29,40 @@ it('tags what comes from outside of example.org, and only shows which newsletter
   const tagged = hits.get('tag external senders enforce') ?? []
   expect(tagged.length).toBeGreaterThan(10)
   expect(tagged.length).toBeLessThan(sampleMessages().length - 5)
+})
+
+it('are at work in the demo, and counted as they hold', async () => {
+  const log = pino({ level: 'silent' })
+  const places = { workingDirectory: '/', quarantineDirectory: '/nowhere' }
+  const rules = await RulesInForce.ofTexts([SAMPLE_RULES], DEFAULT_RULES, places, log)
+  const demo = await runDemo({
+    log,
+    print: () => {},
+    startProxy: (settings, demoLog, own) =>
+      startProxy(settings, demoLog, { ...own, rules, feed: new Feed(), onKeyLog: null }),
+    plainPort: 0,
+    tlsPort: 0,
+    visitIntervalMs: null,
+  })
+  try {
+    const { client } = await connectClient({ port: demo.plainPort, security: 'plain', ca: '' })
+    await logIn(client, { user: 'demo', password: 'demo' })
+    const listing = (await client.multiLine('LIST')).content.toString('latin1').split('\r\n')
+    const original = sampleMessages()[1]?.octets ?? Buffer.alloc(0)
+    const { content } = await client.multiLine('RETR 2')
+    expect(content.toString('latin1')).toContain('Subject: [external] Invoice 2026-0117')
+    // The termination octet line is no part of the message.
+    expect(listing[1]).toBe(`2 ${content.length - 3}`)
+    expect(content.length).toBeGreaterThan(original.length)
+    expect(await client.command('QUIT')).toMatch(/^\+OK/)
+    const counts = rules.hits.counts.map(({ rule, hits, failures }) => ({ rule, hits, failures }))
+    expect(counts).toMatchObject([
+      { rule: 'tag external senders', failures: 0 },
+      { rule: 'newsletters', hits: 1, failures: 0 },
+    ])
+    expect(counts[0]?.hits).toBeGreaterThan(10)
+  } finally {
+    await demo.stop()
+    await rules.close()
+  }
 })

@@ -179,8 +179,10 @@ function countOf({ hits }: FileRuleLine): number {
 
 /** The last times, newest first. */
 function matchesOf(line: RuleLine, { store }: ScreenContext): readonly MatchLine[] {
+  // Newest first before they are sorted too: many hits share a moment.
   const found = store.sessions
     .slice(-SEARCHED_SESSIONS)
+    .toReversed()
     .flatMap((record) =>
       line.type === 'breakpoint' ? heldIn(record, line.breakpoint) : hitsIn(record, line),
     )
@@ -199,10 +201,13 @@ function hitsIn(record: SessionRecord, { id, name }: FileRuleLine): readonly Mat
   if (record.ruleHits === 0) return []
   const hits = ruleHitsOf(record).byRule.get(name) ?? []
   // One session cannot have more than these among the last of all.
-  return hits.slice(-MATCHES).map((event, index) => {
-    const position = hits.length - Math.min(MATCHES, hits.length) + index
-    return { ...hitOf(record, event), type: 'match', id: `${id} ${record.id} ${position}` }
-  })
+  const from = Math.max(0, hits.length - MATCHES)
+  return hits
+    .slice(from)
+    .map((event, index): MatchLine => {
+      return { ...hitOf(record, event), type: 'match', id: `${id} ${record.id} ${from + index}` }
+    })
+    .toReversed()
 }
 
 function hitOf(

@@ -267,6 +267,19 @@ describe('the rules', () => {
     ])
   })
 
+  it('show their newest matches first, those of one moment too', () => {
+    const script = fetching('gina-1', 'gina@example.org', START)
+    for (let message = 1; message <= 12; message += 1) script.hit({ message, rule: 'virus' })
+    const { at } = script
+    const events = script.events.map((event) => ({ ...event, at }))
+    const store = storeOf()
+    for (const event of events) store.add(event)
+    const given = ruled({ store, rules: { rules: [], refusal: null }, ruleHits: countedIn(script) })
+    const { lines } = pressKeys(rulesScreen, open(given), given, 'enter').state
+    const numbers = lines.flatMap((line) => (line.type === 'match' ? [line.what.split(' ')[1]] : []))
+    expect(numbers).toEqual(['12', '11', '10', '9', '8', '7', '6', '5', '4', '3'])
+  })
+
   it('of files are changed in their files', () => {
     const given = ruled()
     for (const key of ['space', 'e', 'x'])
