@@ -218,7 +218,11 @@ export class Connection {
   }
 
   #slowDown(octetsPerSecond: number): void {
-    this.#slowness?.flush()
+    // A rule that means each RETR says so each time: what waits goes on waiting.
+    if (this.#slowness !== null) {
+      this.#slowness.octetsPerSecond = octetsPerSecond
+      return
+    }
     this.#slowness = new Slowness(
       octetsPerSecond,
       (octets) => this.#writeNow('client', octets),
@@ -235,6 +239,13 @@ export class Connection {
     if (isWaiting) return
     if (this.#endsWhenSlow) this.#client.end()
     this.#regulate()
+  }
+
+  /** What waits on purpose leaves at once. */
+  #hurry(): void {
+    if (this.#slowness === null) return
+    this.#slowness.flush()
+    if (!this.#client.writableNeedDrain) this.#clientFullSince = 0
   }
 
   #write(side: Side, octets: Buffer): void {
@@ -307,7 +318,7 @@ export class Connection {
     const plain = this.#client
     const { clientTls, onKeyLog } = this.#options
     if (clientTls === null) throw new Error('TLS asked for on a listener without a certificate')
-    this.#slowness?.flush()
+    this.#hurry()
     this.#takeUnread('client', plain)
     const wrap = (): void => {
       if (plain.destroyed || this.#relay.isClosed) return

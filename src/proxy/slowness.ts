@@ -8,7 +8,7 @@ const SLICE_MS = 100
 
 /** The pace of one connection. */
 export class Slowness {
-  readonly #octetsPerSlice: number
+  #octetsPerSlice = 1
   readonly #write: (octets: Buffer) => void
   readonly #onSlice: () => void
   #waiting: Buffer[] = []
@@ -21,9 +21,14 @@ export class Slowness {
    * @param onSlice called behind each slice, the last one included
    */
   constructor(octetsPerSecond: number, write: (octets: Buffer) => void, onSlice: () => void) {
-    this.#octetsPerSlice = Math.max(1, Math.round((octetsPerSecond * SLICE_MS) / 1_000))
+    this.octetsPerSecond = octetsPerSecond
     this.#write = write
     this.#onSlice = onSlice
+  }
+
+  /** Another pace, for what waits as well. */
+  set octetsPerSecond(octets: number) {
+    this.#octetsPerSlice = Math.max(1, Math.round((octets * SLICE_MS) / 1_000))
   }
 
   /** Octets that have not left. */

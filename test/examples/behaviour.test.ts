@@ -400,6 +400,7 @@ describe('90-slow-server.yaml', () => {
     for (const verb of ['STAT', 'LIST', 'UIDL', 'TOP', 'RETR', 'DELE', 'QUIT'])
       expect(command(rules, verb, slow)).toMatchObject({
         delayMs: 2_000,
+        octetsPerSecond: 7_168,
         answer: null,
         closes: false,
       })

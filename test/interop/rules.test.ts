@@ -232,6 +232,7 @@ describe.skipIf(!realThing('dovecot'))('rules before a real Dovecot', () => {
       ':1119"': `:${port}"`,
       'delay: 3s': 'delay: 300ms',
       'delay: 2s': 'delay: 100ms',
+      '7KiB': '200KiB',
     })
     const { postern } = await ruled({ 'slow.yaml': text }, ['--listen', `pop3://127.0.0.1:${port}`])
     const mails = [Buffer.from(`Subject: x\n\n${'slowly\n'.repeat(5_000)}`)]

@@ -29,6 +29,15 @@ describe('a slow line on purpose', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
+  test('takes another pace for what waits as well', () => {
+    const { slowness, written } = slow(10)
+    slowness.add(Buffer.from('abcd'))
+    vi.advanceTimersByTime(100)
+    slowness.octetsPerSecond = 20
+    vi.advanceTimersByTime(100)
+    expect(written).toEqual(['a', 'bc'])
+  })
+
   test('moves at least one octet, however slow it is', () => {
     const { slowness, written } = slow(1)
     slowness.add(Buffer.from('ab'))
