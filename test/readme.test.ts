@@ -506,7 +506,8 @@ describe('what is told of rules', () => {
     expect(
       list('rule-actions').map(([action = '', of, , meaning]) => [codeSpans(action)[0], of, meaning]),
     ).toEqual(Object.entries(ACTION_FACTS).map(([type, { of, meaning }]) => [type, of, meaning]))
-    const judges = 'judges: { rspamd: { type: rspamd, url: "http://127.0.0.1:11333" } }'
+    const judges =
+      'judges: { rspamd: { type: rspamd, url: "http://127.0.0.1:11333" }, script: { type: command, run: [x], writes: message } }'
     for (const [action = '', of, example = ''] of list('rule-actions')) {
       const when = of === 'message' ? 'size > 0' : 'true'
       const [does = ''] = codeSpans(example)

@@ -26,9 +26,16 @@ const USUAL_PATH = '/usr/local/bin:/usr/bin:/bin'
  * Asks a program, started without a shell, with nothing in its environment but `PATH`, `POSTERN_SESSION`,
  * `POSTERN_CLIENT`, `POSTERN_USER` (empty where not known) and `POSTERN_SERVICE`.
  *
- * @returns `clean` for exit status 0, `bad` for 1, trouble for everything else; the finding is the first line of stdout
+ * @param writes what it writes on stdout: a finding, of which the first line is told, or a message, which may be longer
+ *   than the one it was given by as much as any output
+ * @returns `clean` for exit status 0, `bad` for 1, trouble for everything else
  */
-export function command(program: string, args: readonly string[], limits: JudgeLimits): Adapter {
+export function command(
+  program: string,
+  args: readonly string[],
+  writes: 'finding' | 'message',
+  limits: JudgeLimits,
+): Adapter {
   return {
     subject: `command ${safeText(program)}`,
     isToldUser: true,
@@ -42,7 +49,7 @@ export function command(program: string, args: readonly string[], limits: JudgeL
           stdio: ['pipe', 'pipe', 'pipe'],
           env: environmentOf(question),
         })
-        return await follow(child, question.message, signal, limits)
+        return await follow(child, question.message, writes, signal, limits)
       } catch (error) {
         // A NUL in an argument, or no descriptors for its pipes.
         return startTrouble(error)
@@ -65,12 +72,15 @@ function environmentOf({ about }: Question): Record<string, string> {
 async function follow(
   child: ChildProcessWithoutNullStreams,
   message: Buffer,
+  writes: 'finding' | 'message',
   signal: AbortSignal,
   limits: JudgeLimits,
 ): Promise<JudgeAnswer | Trouble> {
   return await new Promise((resolve) => {
-    const stdout = new FirstOctets()
-    const stderr = new FirstOctets()
+    const writesMessage = writes === 'message'
+    const most = limits.outputOctets + (writesMessage ? message.length : 0)
+    const stdout = new FirstOctets(writesMessage ? most : KEPT_OCTETS)
+    const stderr = new FirstOctets(KEPT_OCTETS)
     let written = 0
     let isTooMuch = false
     let ending: NodeJS.Timeout | undefined
@@ -83,7 +93,7 @@ async function follow(
     const read = (output: FirstOctets, octets: Buffer): void => {
       output.add(octets)
       written += octets.length
-      if (written <= limits.outputOctets || isTooMuch) return
+      if (written <= most || isTooMuch) return
       isTooMuch = true
       kill()
     }
@@ -105,8 +115,8 @@ async function follow(
       ending = setTimeout(() => setImmediate(letGo), limits.outputMs)
     })
     child.on('close', (status, killedBy) => {
-      if (isTooMuch) settle({ trouble: `wrote more than ${limits.outputOctets} octets and was killed` })
-      else settle(judgement(status, killedBy, stdout.octets, stderr.octets))
+      if (isTooMuch) settle({ trouble: `wrote more than ${most} octets and was killed` })
+      else settle(judgement(status, killedBy, stdout.octets, stderr.octets, writesMessage))
     })
     // A program may decide before it has read everything: EPIPE here says nothing against its verdict.
     child.stdin.on('error', () => {})
@@ -119,14 +129,23 @@ function judgement(
   killedBy: NodeJS.Signals | null,
   stdout: Buffer,
   stderr: Buffer,
+  writesMessage: boolean,
 ): JudgeAnswer | Trouble {
-  const finding = firstLine(stdout)
-  if (status === 0) return answerOf('clean', null, finding)
-  if (status === 1) return answerOf('bad', null, finding)
+  const finding = writesMessage ? firstLine(stderr) : firstLine(stdout)
+  if (status === 0 || status === 1) {
+    const answer = answerOf(status === 0 ? 'clean' : 'bad', null, finding)
+    return writesMessage ? { ...answer, output: messageOf(stdout) } : answer
+  }
   const how = status === null ? `was ended by ${killedBy ?? 'a signal'}` : `ended with status ${status}`
   const said = firstLine(stderr).trim()
   // Unquoted: the tools of a system write these as sentences.
   return { trouble: said === '' ? how : `${how}: ${safeText(said, QUOTED_CODE_POINTS)}` }
+}
+
+/** RFC 5322 §2.1: lines end with CRLF. Programs of this system end them with LF. */
+function messageOf(stdout: Buffer): Buffer | null {
+  if (stdout.length === 0) return null
+  return Buffer.from(stdout.toString('latin1').replace(/\r\n|\r|\n/g, '\r\n'), 'latin1')
 }
 
 function startTrouble(error: unknown): Trouble {
@@ -148,10 +167,22 @@ function killGroup(child: ChildProcessWithoutNullStreams): void {
 
 /** The beginning of an output; the rest is read and forgotten, so that the program is never kept from writing. */
 class FirstOctets {
-  octets = Buffer.alloc(0)
+  readonly #most: number
+  #pieces: Buffer[] = []
+  #count = 0
+
+  constructor(most: number) {
+    this.#most = most
+  }
+
+  get octets(): Buffer {
+    return Buffer.concat(this.#pieces)
+  }
 
   add(octets: Buffer): void {
-    const room = KEPT_OCTETS - this.octets.length
-    if (room > 0) this.octets = Buffer.concat([this.octets, octets.subarray(0, room)])
+    const kept = octets.subarray(0, this.#most - this.#count)
+    if (kept.length === 0) return
+    this.#pieces.push(kept)
+    this.#count += kept.length
   }
 }

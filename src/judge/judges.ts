@@ -38,6 +38,8 @@ export function createJudges(settings: readonly JudgeSettings[], options: Judges
   const limits = { ...JUDGE_LIMITS, ...options.limits }
   const memory = new LRUCache<string, JudgeAnswer>({
     max: limits.cachedAnswers,
+    maxSize: limits.cachedOctets,
+    sizeCalculation: ({ output }) => ANSWER_OCTETS + (output?.length ?? 0),
     ttl: limits.cachedMs,
     // Reads its clock each time, in place of keeping a timer.
     ttlResolution: 0,
@@ -66,6 +68,9 @@ export function createJudges(settings: readonly JudgeSettings[], options: Judges
   }
 }
 
+/** What an answer takes in memory, output aside. */
+const ANSWER_OCTETS = 1_024
+
 /** The digest of a message, computed once and only where somebody wants it: large messages are refused without. */
 function digestOf(message: Buffer): () => string {
   let digest: string | null = null
@@ -86,7 +91,7 @@ function adapterFor(how: JudgeHow, limits: JudgeLimits): Adapter {
     case 'http':
       return httpHook(how.url, how.headers, limits)
     case 'command':
-      return command(how.program, how.arguments, limits)
+      return command(how.program, how.arguments, how.writes, limits)
   }
 }
 

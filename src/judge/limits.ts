@@ -8,6 +8,8 @@ export interface JudgeLimits {
   readonly mostWaiting: number
   /** Answers that are remembered, of all judges together. */
   readonly cachedAnswers: number
+  /** Memory that they may take, outputs of programs included. */
+  readonly cachedOctets: number
   /** How long an answer is remembered. */
   readonly cachedMs: number
   /** Largest answer that is read of any judge. */
@@ -24,6 +26,8 @@ export const JUDGE_LIMITS: JudgeLimits = {
   mostWaiting: 100,
   // About a kilobyte each: ten megabytes, and more messages than a large maildrop lists in one poll.
   cachedAnswers: 10_000,
+  // Ten thousand answers, and as many messages as may be held at one time.
+  cachedOctets: 77_594_624,
   // Signatures and statistics of judges change within hours; clients poll every few minutes.
   cachedMs: 3_600_000,
   // rspamd tells of each symbol with description and options: some kilobytes. Nothing honest needs more.

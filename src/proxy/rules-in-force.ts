@@ -19,7 +19,7 @@ import { createSessionRules } from '../rules/session-rules.js'
 import type { JudgeAnswers, Logins, SessionRules } from '../rules/verdict.js'
 import { RuleHitCounter } from '../trace/rule-hits.js'
 import { Notifier } from './notifier.js'
-import { RuleFileWatch, readRuleFiles } from './rule-files.js'
+import { RuleFileError, RuleFileWatch, readRuleFiles } from './rule-files.js'
 import { VerdictCache } from './verdict-cache.js'
 
 /** What is known of a session where rules are asked about it. Texts are harmless. */
@@ -75,11 +75,11 @@ class Generation {
   readonly ruleSet: RuleSet
   readonly rules: SessionRules
   readonly judges: Judges
-  readonly texts: string
+  readonly texts: readonly RuleText[]
   #sessions = 0
   #isOver = false
 
-  constructor(ruleSet: RuleSet, rules: SessionRules, judges: Judges, texts: string) {
+  constructor(ruleSet: RuleSet, rules: SessionRules, judges: Judges, texts: readonly RuleText[]) {
     this.ruleSet = ruleSet
     this.rules = rules
     this.judges = judges
@@ -263,8 +263,9 @@ export class RulesInForce {
 
   async #reload(settings: RulesSettings): Promise<void> {
     const texts = readRuleFiles(settings.paths, this.#places.workingDirectory)
+    this.#refuseEmptied(texts)
     const ruleSet = loadRules(texts)
-    const isSame = JSON.stringify(texts) === this.#generation.texts
+    const isSame = JSON.stringify(texts) === JSON.stringify(this.#generation.texts)
     const quarantine =
       this.#quarantine !== null && settings.quarantineDirectory === this.#settings.quarantineDirectory
         ? this.#quarantine
@@ -286,6 +287,18 @@ export class RulesInForce {
     this.#listener.changed(ruleSet)
   }
 
+  /** A file that was cut to nothing is being written, more likely than that somebody wants no rules. */
+  #refuseEmptied(texts: readonly RuleText[]): void {
+    const before: readonly RuleText[] = this.#generation.texts
+    const emptied = texts.find(
+      ({ file, text }) => text === '' && before.some((known) => known.file === file && known.text !== ''),
+    )
+    if (emptied !== undefined)
+      throw new RuleFileError(
+        `${emptied.file}: found an empty file where there were rules, expected rules, or no file to have none`,
+      )
+  }
+
   /** Ends everything: sessions are closed by now. */
   async close(): Promise<void> {
     this.#watch?.close()
@@ -301,7 +314,7 @@ export class RulesInForce {
       set: (key: string, value: unknown): void => this.#cache.set(this.#keyed(ruleSet, key), value),
     }
     const rules = createSessionRules(ruleSet, remembers, Date.now, this.#logins)
-    return new Generation(ruleSet, rules, createJudges(ruleSet.judges), JSON.stringify(texts))
+    return new Generation(ruleSet, rules, createJudges(ruleSet.judges), texts)
   }
 
   /** What was released from quarantine is decided anew. */

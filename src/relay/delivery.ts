@@ -29,6 +29,7 @@ import { GatheredReply, type NotKept } from './gathered-reply.js'
 import type { Holds } from './hold.js'
 import type { HoldingRoom } from './holding-room.js'
 import { capabilitiesByRule, capabilitiesInPlaceOfServer } from './local-answer.js'
+import type { Output as JudgesOutput } from './maildrop.js'
 import type { Narrator, ShownStatus } from './narrator.js'
 import type { Output } from './output.js'
 import type { OwnReply, OwnStep } from './own-command.js'
@@ -66,6 +67,8 @@ export interface DeliveryParts {
   readonly ownReplied: (step: OwnStep, reply: OwnReply) => void
   /** Hears of the status line of every other command, as the server gave it to what it was sent. */
   readonly replied: (command: Command, status: StatusLine) => void
+  /** Asks what a judge writes in the place of a message; {@link Delivery.outputCame} is told. */
+  readonly askForOutput: (exchange: Exchange, judge: string, message: Buffer) => void
 }
 
 const LF = 0x0a
@@ -91,6 +94,7 @@ export class Delivery {
   readonly #keepsClientAlive: boolean
   readonly #ownReplied: DeliveryParts['ownReplied']
   readonly #replied: DeliveryParts['replied']
+  readonly #askForOutput: DeliveryParts['askForOutput']
   #messages = 0
   #errors = 0
 
@@ -106,6 +110,7 @@ export class Delivery {
     this.#keepsClientAlive = parts.keepsClientAlive
     this.#ownReplied = parts.ownReplied
     this.#replied = parts.replied
+    this.#askForOutput = parts.askForOutput
     this.#contentTeller = new ContentTeller(parts.attention, parts.narrator)
   }
 
@@ -400,19 +405,57 @@ export class Delivery {
   }
 
   #messageArrived(exchange: Exchange, gathered: GatheredReply, end: Buffer, octets: number): Delivered {
-    const { status, pieces } = gathered
-    const original = removeByteStuffing(Buffer.concat(pieces))
+    const { status, statusLine, pieces } = gathered
+    const message = removeByteStuffing(Buffer.concat(pieces))
     const { rewrite } = exchange
-    const rewritten = rewrite === null ? null : this.#rewritten(rewrite, gathered, original)
-    if (rewritten !== null) this.#contentTeller.replaced(exchange, rewritten.content)
-    const arrived: ArrivedReply = {
+    const content = [...pieces, end]
+    const asItCame = { status, statusLine, content, contentOctets: octets, transition: 'none' } as const
+    if (rewrite === null) return this.#offerMessage(exchange, asItCame, message)
+    if (rewrite.outputOf === null) return this.#messageRewritten(exchange, gathered, rewrite, message, end)
+    // Whole and waiting, so that what the server says next is not taken for a part of it.
+    exchange.arrived = asItCame
+    exchange.awaitsOutput = { message, end }
+    this.#askForOutput(exchange, rewrite.outputOf, message)
+    return 'unfinished'
+  }
+
+  /** What a judge wrote in the place of a message is here, or there is none. */
+  outputCame(exchange: Exchange, output: JudgesOutput): Delivered {
+    const { awaitsOutput, gathered, rewrite } = exchange
+    if (awaitsOutput === null || gathered === null || rewrite === null) return 'unfinished'
+    exchange.awaitsOutput = null
+    exchange.arrived = null
+    if ('problem' in output)
+      return rulesFailure(`a message cannot be delivered as it was listed: ${output.problem}`)
+    const { message, end } = awaitsOutput
+    return this.#messageRewritten(exchange, gathered, rewrite, output.output ?? message, end)
+  }
+
+  /** @param original what is edited, without byte-stuffing */
+  #messageRewritten(
+    exchange: Exchange,
+    gathered: GatheredReply,
+    rewrite: Rewrite,
+    original: Buffer,
+    end: Buffer,
+  ): Delivered {
+    const { status } = gathered
+    const { statusLine, content, message } = this.#rewritten(rewrite, gathered, original)
+    const octets = contentOctets(message)
+    if (rewrite.outputOf !== null && rewrite.lines === null && octets !== rewrite.octets.to)
+      return rulesFailure(`${rewrite.outputOf} wrote another message than the one that was listed`)
+    this.#contentTeller.replaced(exchange, content)
+    const arrived = {
       status,
-      statusLine: rewritten?.statusLine ?? gathered.statusLine,
-      content: [...(rewritten === null ? pieces : [rewritten.content]), end],
-      contentOctets: rewritten === null ? octets : contentOctets(rewritten.message),
+      statusLine,
+      content: [content, end],
+      contentOctets: octets,
       transition: 'none',
-    }
-    const message = rewritten?.message ?? original
+    } as const
+    return this.#offerMessage(exchange, arrived, message)
+  }
+
+  #offerMessage(exchange: Exchange, arrived: ArrivedReply, message: Buffer): Delivered {
     const { user } = this.#narrator.login()
     if (this.#holds.takesMessage(exchange, arrived, message, user, this.#output.now)) return 'unfinished'
     return this.deliver(exchange, arrived, null)

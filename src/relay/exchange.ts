@@ -79,6 +79,8 @@ export interface Exchange {
   capabilities: CommandVerdict['capabilities']
   /** What rules make of the message that the reply brings. */
   rewrite: Rewrite | null
+  /** A message that is here whole and waits for what a judge writes in its place. */
+  awaitsOutput: { readonly message: Buffer; readonly end: Buffer } | null
   /** What the client gets while the reply takes long; null while it does not. */
   life: SignsOfLife | null
   told: ToldContent | null
@@ -119,6 +121,7 @@ export function newExchange(
     trouble: null,
     capabilities: null,
     rewrite: null,
+    awaitsOutput: null,
     life: null,
     told: null,
     toldInstead: null,

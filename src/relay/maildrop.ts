@@ -30,7 +30,14 @@ import type { HoldingRoom } from './holding-room.js'
 import { readScanListing, readUniqueIds } from './listing.js'
 import { refusal } from './local-answer.js'
 import { commandLine, type EncodedCommand, type OwnReply, type OwnStep } from './own-command.js'
-import { contentOctets, headerSectionOf, type Rewrite, rewriteOf, writtenOctets } from './rewrite.js'
+import {
+  contentOctets,
+  headerSectionOf,
+  outputOctets,
+  type Rewrite,
+  rewriteOf,
+  writtenOctets,
+} from './rewrite.js'
 
 /** One message of the server's, with what is known of it. */
 export interface MaildropMessage {
@@ -166,6 +173,9 @@ class Entry implements MaildropMessage {
   }
 }
 
+/** What a judge wrote in the place of a message: null to leave it. Or why there is none, in words. */
+export type Output = { readonly output: Buffer | null } | { readonly problem: string }
+
 interface Question {
   readonly entry: Entry
   readonly purpose: Purpose
@@ -200,6 +210,8 @@ export class Maildrop {
   #owed = 0
   #weight = 0
   readonly #questions = new Map<number, Question>()
+  /** What a judge writes is asked for again where the message is delivered: outputs are not kept meanwhile. */
+  readonly #outputs = new Map<number, { readonly judge: string; readonly then: (output: Output) => void }>()
   #asked = 0
   #keptDeleted = 0
   #isResetting = false
@@ -222,7 +234,7 @@ export class Maildrop {
 
   /** Whether an answer of the edge's is awaited. */
   get isAsking(): boolean {
-    return this.#questions.size > 0
+    return this.#questions.size > 0 || this.#outputs.size > 0
   }
 
   /** Whether the client gets signs of life while it waits for the reply to this. */
@@ -301,6 +313,12 @@ export class Maildrop {
 
   /** The edge answered a question. Without effect for one that nobody waits for any more. */
   answered(id: number, given: MaildropAnswer): void {
+    const wanted = this.#outputs.get(id)
+    if (wanted !== undefined) {
+      this.#outputs.delete(id)
+      wanted.then(outputIn(given, wanted.judge))
+      return
+    }
     const question = this.#questions.get(id)
     if (question === undefined) return
     this.#questions.delete(id)
@@ -312,8 +330,21 @@ export class Maildrop {
     } else if (verdict !== null) this.#settle(entry, purpose, afterQuarantine(verdict, given))
   }
 
+  /**
+   * Asks what a judge writes in the place of a message that is being delivered.
+   *
+   * @param message without byte-stuffing
+   * @param then is told, unless the session ends before
+   */
+  askForOutput(judge: string, message: Buffer, then: (output: Output) => void): void {
+    this.#asked += 1
+    this.#outputs.set(this.#asked, { judge, then })
+    this.#listener.ask(this.#asked, { type: 'judge', judges: [judge], budgetMs: null, message })
+  }
+
   /** The session has ended: nothing is kept. */
   abandon(): void {
+    this.#outputs.clear()
     for (const { roomOctets } of this.#questions.values()) this.#room.give(roomOctets)
     this.#questions.clear()
     for (const entry of this.#entries) {
@@ -324,7 +355,7 @@ export class Maildrop {
 
   /** A command that tells the server that somebody is there, while the edge is asked; null where it hears enough. */
   keepAlive(): OwnStep | null {
-    if (!this.isAsking || this.#owed > 0) return null
+    if (this.#questions.size === 0 || this.#owed > 0) return null
     this.#owed += 1
     return { type: 'keep-alive' }
   }
@@ -531,7 +562,9 @@ export class Maildrop {
     const isTold = before !== null && this.#visible !== null
     // What was told is not kept: a maildrop may have ten thousand messages.
     const kept = { ...verdict, hits: [], notifications: [] }
-    entry.verdict = isTold ? { ...kept, edits: before.edits, isHidden: before.isHidden } : kept
+    entry.verdict = isTold
+      ? { ...kept, edits: before.edits, outputOf: before.outputOf ?? null, isHidden: before.isHidden }
+      : kept
     if (!isTold) entry.octets = octets
     if (isTold && verdict.isHidden && !before.isHidden)
       entry.verdict = {
@@ -540,8 +573,11 @@ export class Maildrop {
       }
   }
 
-  #octetsOf(entry: Entry, { edits }: MessageVerdict): number {
-    const { header, message } = entry
+  #octetsOf(entry: Entry, { edits, outputOf }: MessageVerdict): number {
+    const { header, message, judged } = entry
+    const answer = outputOf === undefined || outputOf === null ? undefined : judged?.get(outputOf)
+    if (answer !== undefined && 'verdict' in answer && message !== null)
+      return outputOctets(edits, answer.output ?? message)
     if (edits.length === 0) return message === null ? entry.size : contentOctets(message)
     return writtenOctets(edits, { header, message, size: entry.size })
   }
@@ -627,11 +663,12 @@ export class Maildrop {
     // A verdict that was remembered is told where it shows: once, with the message.
     if (verdict !== null) this.#tell(entry, verdict)
     if (verdict !== null && verdict.refusal !== null) return answer(refusal('SYS/TEMP', verdict.refusal))
-    const edits = verdict?.edits ?? []
     const asked = lines === null ? `RETR ${entry.number}` : `TOP ${entry.number} ${lines}`
-    if (edits.length === 0) return { type: 'send', instead: commandLine(asked), rewrite: null }
-    const rewrite = rewriteOf(edits, { from: entry.size, to: entry.octets }, lines)
-    switch (rewrite.scope) {
+    const sizes = { from: entry.size, to: entry.octets }
+    const rewrite = verdict === null ? null : rewriteOf(verdict, sizes, lines)
+    switch (rewrite?.scope) {
+      case undefined:
+        return { type: 'send', instead: commandLine(asked), rewrite: null }
       case 'header':
         return { type: 'send', instead: commandLine(asked), rewrite }
       case 'message':
@@ -751,6 +788,12 @@ function afterQuarantine(
   const reason = `the quarantine failed: ${given.text}`
   const hit: RuleHit = { rule, place: '', actions: [], reason, mode: 'failed' }
   return { ...UNTOUCHED, hits: [...verdict.hits, hit], ...byPolicy(quarantine.onFailure, reason) }
+}
+
+function outputIn(given: MaildropAnswer, judge: string): Output {
+  const answer = given.type === 'judged' ? given.answers.get(judge) : undefined
+  if (answer === undefined) return { problem: `nobody asked ${judge}` }
+  return 'failed' in answer ? { problem: answer.failed } : { output: answer.output ?? null }
 }
 
 function byPolicy(policy: OnFailure, reason: string): Partial<MessageVerdict> {

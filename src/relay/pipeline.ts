@@ -91,6 +91,11 @@ export class Pipeline {
     this.#exchanges.push(exchange)
   }
 
+  /** The first one that has not been sent and that postern does not answer; null where there is none. */
+  get nextToSend(): Exchange | null {
+    return this.#exchanges.find(({ isSent, local }) => !isSent && local === null) ?? null
+  }
+
   /** Puts commands of postern's own before one that waits for what they bring. */
   addBefore(exchange: Exchange, own: readonly Exchange[]): void {
     const at = this.#exchanges.indexOf(exchange)

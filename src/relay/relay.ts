@@ -22,7 +22,7 @@ import { type Exchange, type LocalAnswer, newExchange } from './exchange.js'
 import { Holds } from './hold.js'
 import type { HoldAnswer } from './interception.js'
 import { answerByRule, refusal } from './local-answer.js'
-import { Maildrop, type MaildropAnswer, type Plan } from './maildrop.js'
+import { type Output as JudgesOutput, Maildrop, type MaildropAnswer, type Plan } from './maildrop.js'
 import { Narrator } from './narrator.js'
 import { Output } from './output.js'
 import { commandOf, type OwnStep } from './own-command.js'
@@ -103,6 +103,8 @@ export class Relay {
       keepsClientAlive: options.keepsClientAlive,
       ownReplied: (step, reply) => this.#maildrop?.ownReplied(step, reply),
       replied: (command, status) => this.#maildrop?.replied(command, status),
+      askForOutput: (exchange, judge, message) =>
+        this.#maildrop?.askForOutput(judge, message, (output) => this.#outputCame(exchange, output)),
     })
     this.#maildrop = options.rules === null ? null : this.#maildropBy(options.rules)
     this.#commandRules = {
@@ -520,6 +522,13 @@ export class Relay {
     this.#pullClient()
   }
 
+  /** What a judge writes in the place of a message is here: it is delivered, and what waited behind it. */
+  #outputCame(exchange: Exchange, output: JudgesOutput): void {
+    this.#goOn(exchange, this.#delivery.outputCame(exchange, output))
+    this.#pullServer()
+    if (this.#serverLeft && this.#phase === 'open') this.#serverGone()
+  }
+
   #rulesAreDueAt(): number {
     if (this.#maildrop?.isAsking !== true) return this.#delayedUntil
     return Math.min(this.#delayedUntil, this.#deadlines.lastActivity + NOOP_AFTER_MS)
@@ -531,9 +540,10 @@ export class Relay {
     const { now } = this.#output
     if (now >= this.#delayedUntil) this.#delayedUntil = Number.POSITIVE_INFINITY
     const isQuiet = now >= this.#deadlines.lastActivity + NOOP_AFTER_MS
-    const step = isQuiet ? (this.#maildrop?.keepAlive() ?? null) : null
-    const { owed } = this.#pipeline
-    if (step !== null && owed !== null) this.#pipeline.addBefore(owed, [this.#ownExchange(step)])
+    // Before what waits: nothing may come between commands at the server and their replies.
+    const { nextToSend } = this.#pipeline
+    const step = isQuiet && nextToSend !== null ? (this.#maildrop?.keepAlive() ?? null) : null
+    if (step !== null && nextToSend !== null) this.#pipeline.addBefore(nextToSend, [this.#ownExchange(step)])
     if (isQuiet) this.#deadlines.active(now)
     this.#advance()
   }

@@ -6,6 +6,7 @@
 import { editHeaderSection, editMessage, type MessageEdit, reachOf } from '../mail/edit.js'
 import { headerEnd } from '../mail/edit-header.js'
 import { encodeContent } from '../pop3/encoder.js'
+import type { MessageVerdict } from '../rules/verdict.js'
 import { TERMINATION_LINE } from './person-reply.js'
 
 /** What is to become of the content of one reply. */
@@ -18,6 +19,8 @@ export interface Rewrite {
    * - `notice`: its header section, and the rest is left out
    */
   readonly scope: 'header' | 'message' | 'notice'
+  /** The judge whose output is edited in the place of the message; null for the message itself. */
+  readonly outputOf: string | null
   /** Octets of the message as the server names them, and as the client has been told. */
   readonly octets: { readonly from: number; readonly to: number }
   /** Lines of the body that TOP asks for, null for RETR. */
@@ -28,13 +31,14 @@ const LF = 0x0a
 const CR = 0x0d
 const CRLF = Buffer.from('\r\n', 'latin1')
 
-/** @param edits one at least @param lines of TOP, null for RETR */
+/** @param lines of TOP, null for RETR @returns null where nothing is changed */
 export function rewriteOf(
-  edits: readonly MessageEdit[],
+  { edits, outputOf = null }: Pick<MessageVerdict, 'edits' | 'outputOf'>,
   octets: Rewrite['octets'],
   lines: number | null,
-): Rewrite {
-  return { edits, scope: scopeOf(edits), octets, lines }
+): Rewrite | null {
+  if (edits.length === 0 && outputOf === null) return null
+  return { edits, scope: outputOf === null ? scopeOf(edits) : 'message', outputOf, octets, lines }
 }
 
 function scopeOf(edits: readonly MessageEdit[]): Rewrite['scope'] {
@@ -59,6 +63,15 @@ export function writtenOctets(
   }
   const original = message ?? header
   return original === null ? size : contentOctets(writtenMessage(edits, original))
+}
+
+/**
+ * Counts the octets of a message that a judge wrote, edited. RFC 1939 §11: octets count line ends as two.
+ *
+ * @param output in the place of the message
+ */
+export function outputOctets(edits: readonly MessageEdit[], output: Buffer): number {
+  return contentOctets(editMessage(output, edits))
 }
 
 /** Edits a message. @param original all of it, or its header section where the edits leave out the rest */

@@ -20,6 +20,7 @@ export type Action =
   | { readonly type: 'rename-attachments'; readonly isMeant: IsMeant; readonly suffix: string }
   | { readonly type: 'disarm-links' }
   | { readonly type: 'notice'; readonly text: Template }
+  | { readonly type: 'take-output'; readonly judge: string }
   | { readonly type: 'hide' }
   | {
       readonly type: 'quarantine' /** What the client sees in its place. */
@@ -73,6 +74,10 @@ export const ACTION_FACTS: Readonly<Record<ActionType, ActionFacts>> = {
   'rename-attachments': { ...BODY_EDIT, meaning: 'lengthens the names of attachments' },
   'disarm-links': { ...BODY_EDIT, meaning: 'makes links that nobody follows by a click' },
   notice: { ...BODY_EDIT, meaning: "puts a notice in the message's place, with its headers" },
+  'take-output': {
+    ...BODY_EDIT,
+    meaning: "puts what a program wrote in the message's place, before all other edits",
+  },
   hide: { of: 'message', isListed: true, sight: 'listing', meaning: 'hides the message from the client' },
   quarantine: {
     ...BODY_EDIT,

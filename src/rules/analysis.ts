@@ -15,7 +15,8 @@ type Asked = Pick<Rule, 'mode' | 'of' | 'actions' | 'onFailure' | 'when' | 'judg
 /** Completes a rule with what it costs. */
 export function analysed(rule: UnanalysedRule): Rule {
   const texts = rule.actions.flatMap(({ does }) => textsOf(does))
-  const judgesInTexts = [...new Set(texts.flatMap(({ judges }) => [...judges]))]
+  const outputs = rule.actions.flatMap(({ does }) => (does.type === 'take-output' ? [does.judge] : []))
+  const judgesInTexts = [...new Set([...texts.flatMap(({ judges }) => [...judges]), ...outputs])]
   const fields = new Set([...rule.when.fields, ...texts.flatMap((text) => [...text.fields])])
   if (rule.of === 'command') {
     const actionSight = { listing: 'nothing', delivery: 'nothing' } as const

@@ -72,7 +72,8 @@ function ofAttachments(source: Mapping): Action | null {
 }
 
 function ofFate(source: Mapping): Action | null {
-  const { quarantine, 'keep-on-server': keep } = source
+  const { quarantine, 'keep-on-server': keep, 'take-output': judge } = source
+  if (judge !== undefined) return { type: 'take-output', judge }
   if (quarantine !== undefined) {
     return { type: 'quarantine', leaves: quarantine?.then ?? 'notice', text: quarantine?.text ?? QUARANTINED }
   }
@@ -137,6 +138,8 @@ function detailsOf(action: Action): string {
       return `${action.name}: ${quoted(action.value)}`
     case 'remove-header':
       return action.name
+    case 'take-output':
+      return action.judge
     case 'tag-subject':
       return quoted(action.tag)
     case 'replace-text':

@@ -29,6 +29,11 @@ export type JudgeHow =
   | { readonly type: 'http'; readonly url: string; readonly headers: Readonly<Record<string, string>> }
   /**
    * Any program: message on stdin. Exit status 0 is `clean`, 1 is `bad`, others fail; the first line of stdout is the
-   * finding.
+   * finding. One that writes messages writes on stdout what may stand in the message's place; nothing leaves it as it is.
    */
-  | { readonly type: 'command'; readonly program: string; readonly arguments: readonly string[] }
+  | {
+      readonly type: 'command'
+      readonly program: string
+      readonly arguments: readonly string[]
+      readonly writes: 'finding' | 'message'
+    }

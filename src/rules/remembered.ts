@@ -3,6 +3,7 @@
  * that nothing read back is trusted: what does not fit the rule set is as if it had never been kept.
  */
 import * as z from 'zod'
+import type { Action } from './action.js'
 import { type Effect, editOf, type Outcome } from './effect.js'
 import type { Decision } from './examine.js'
 import type { Rule } from './rule.js'
@@ -100,6 +101,7 @@ export function verdictOf(
     isHidden: outcome.isHidden || isHeld,
     isHeld,
     refusal: failure?.policy === 'refuse' ? `the message could not be checked: ${failure.reason}` : null,
+    outputOf: outcome.effects.map((effect) => withAction(effect, rules, judgeOf)).findLast(isName) ?? null,
     edits: outcome.effects.flatMap((effect) => {
       const edit = withAction(effect, rules, editOf)
       return edit === null ? [] : [edit]
@@ -120,6 +122,14 @@ export function verdictOf(
     }),
     isLasting,
   }
+}
+
+function judgeOf(does: Action): string | null {
+  return does.type === 'take-output' ? does.judge : null
+}
+
+function isName(judge: string | null): judge is string {
+  return judge !== null
 }
 
 function withAction<Value>(

@@ -199,7 +199,7 @@ function howOf(source: JudgeSource): JudgeHow {
       return { type: 'http', url: source.url, headers: source.headers ?? {} }
     case 'command': {
       const [program = '', ...rest] = source.run
-      return { type: 'command', program, arguments: rest }
+      return { type: 'command', program, arguments: rest, writes: source.writes ?? 'finding' }
     }
   }
 }

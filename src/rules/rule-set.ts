@@ -114,6 +114,8 @@ export function listingIsAll({ messageRules, listingRules }: RuleSet): boolean {
 class Checker {
   readonly problems: RuleProblem[] = []
   readonly #judges: readonly string[]
+  /** Names of judges that write messages. */
+  readonly #writers = new Set<string>()
   /** Place of each rule that was there already. */
   readonly #names = new Map<string, string>()
 
@@ -126,6 +128,8 @@ class Checker {
         this.problems.push(place.problem([], found, 'names that are unique over all files'))
       }
       seen.add(settings.name)
+      if (settings.how.type === 'command' && settings.how.writes === 'message')
+        this.#writers.add(settings.name)
     }
   }
 
@@ -225,6 +229,12 @@ class Checker {
     check(['when'], source.when.judges)
     for (const [index, { does }] of actions.entries()) {
       check(['then', index, does.type], new Set(textsOf(does).flatMap((text) => [...text.judges])))
+      if (does.type !== 'take-output') continue
+      check(['then', index, does.type], [does.judge])
+      if (!this.#judges.includes(does.judge) || this.#writers.has(does.judge)) continue
+      const found = `the judge ${describeValue(does.judge)}, which writes no messages`
+      const expected = 'a judge with type: command and writes: message'
+      this.problems.push(place.problem(['then', index, does.type], found, expected))
     }
   }
 }

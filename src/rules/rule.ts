@@ -47,7 +47,7 @@ export interface Rule {
   readonly actions: readonly RuleAction[]
   /** Fields that `when` and texts name. */
   readonly fields: ReadonlySet<keyof Fields>
-  /** Judges whose answer a text tells. */
+  /** Judges whose answer a text tells, or whose output an action takes. */
   readonly judgesInTexts: readonly string[]
   /** What must be seen to do what it says: to what the listings show, and to everything. */
   readonly actionSight: { readonly listing: Sight; readonly delivery: Sight }

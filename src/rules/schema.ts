@@ -196,6 +196,13 @@ export const judgeSchema = z
       mapping({
         type: z.literal('command'),
         run: listOf(line('a program or an argument'), 'texts: the program, then its arguments'),
+        writes: z
+          .enum(['finding', 'message'])
+          .describe(
+            'What it writes on stdout: a line that says what it found, or a message for take-output. Default finding.',
+          )
+          .meta({ default: 'finding' })
+          .optional(),
         ...sharedOfJudges,
       }).describe('Any program: the message on stdin; exit status 0 is clean, 1 is bad, others fail.'),
     ],
@@ -309,6 +316,10 @@ const PARAMETERS = {
   ),
   'disarm-links': z.null({ error: 'nothing behind it' }),
   notice: z.union([noticeText, mapping({ text: noticeText })], { error: 'a text, or a mapping with text' }),
+  'take-output': z
+    .string({ error: 'the name of a judge' })
+    .regex(JUDGE_NAME, { error: 'the name of a judge' })
+    .meta({ examples: ['script'] }),
   hide: z.null({ error: 'nothing behind it' }),
   quarantine: wordOr(
     mapping({

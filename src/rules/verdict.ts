@@ -14,6 +14,8 @@ export interface JudgeAnswer {
   readonly score: number | null
   /** What it found, in its words: name of the virus, names of the tests. Harmless text; empty for nothing. */
   readonly finding: string
+  /** Of a program that writes messages: what may stand in the message's place, lines with CRLF; null to leave it. */
+  readonly output?: Buffer | null
 }
 
 /** Why a judge gave no answer, in one line for a person: `clamd at 127.0.0.1:3310 refused the connection`. */
@@ -50,6 +52,8 @@ export interface MessageVerdict {
   readonly isHeld: boolean
   /** A judge failed and the rule wants RETR and TOP to be refused with this text; null where they are served. */
   readonly refusal: string | null
+  /** The judge whose output stands in the message's place, before anything is edited; null or left out for none. */
+  readonly outputOf?: string | null
   /** In order. */
   readonly edits: readonly MessageEdit[]
   /** Where the message has to be copied before anything else is done; null for nowhere. */

@@ -24,7 +24,7 @@ function script(text: string, ...args: readonly string[]): JudgeHow {
   const program = join(directory.path, 'judge.sh')
   writeFileSync(program, `#!/bin/sh\necho $$ >"${directory.path}/pid"\n${text}\n`)
   chmodSync(program, 0o755)
-  return { type: 'command', program, arguments: args }
+  return { type: 'command', program, arguments: args, writes: 'finding' }
 }
 
 /** Whether a process of a file below the directory still runs; one that nobody has waited for yet does not. */
@@ -76,6 +76,45 @@ describe('command', () => {
     ],
   ])('says %j as an answer', async (text, expected) => {
     expect(await askOnce(script(text))).toEqual(expected)
+  })
+
+  describe('that writes messages', () => {
+    const writing = (text: string): JudgeHow => {
+      const how = script(text)
+      return how.type === 'command' ? { ...how, writes: 'message' } : how
+    }
+
+    it('gives what it wrote, with the line ends of mail, and finds what it says on stderr', async () => {
+      const answer = await askOnce(
+        writing("echo changed it >&2; sed 's/^Subject:/Subject: [x]/'; printf 'a\\rb'; exit 1"),
+      )
+      const expected = MESSAGE.toString('latin1').replace(/^Subject:/m, 'Subject: [x]')
+      expect(answer).toMatchObject({ verdict: 'bad', finding: 'changed it' })
+      expect('output' in answer && answer.output?.toString('latin1')).toBe(
+        `${expected.replace(/\r?\n/g, '\r\n')}a\r\nb`,
+      )
+    })
+
+    it('leaves the message as it is where it writes nothing', async () => {
+      expect(await askOnce(writing('cat >/dev/null'))).toEqual({
+        verdict: 'clean',
+        score: null,
+        finding: '',
+        output: null,
+      })
+    })
+
+    it('may write as much more than it was given as any other, and no octet beyond', async () => {
+      const options = { limits: { outputOctets: 1_000 } }
+      const most = MESSAGE.length + 1_000
+      const full = await askOnce(writing(`cat >/dev/null; head -c ${most} /dev/zero | tr '\\0' x`), {
+        options,
+      })
+      expect('output' in full && full.output?.length).toBe(most)
+      expect(await askOnce(writing(`cat >/dev/null; head -c ${most + 1} /dev/zero`), { options })).toEqual({
+        failed: `${subject()} wrote more than ${most} octets and was killed`,
+      })
+    })
   })
 
   it.each([
@@ -153,6 +192,7 @@ describe('command', () => {
   it('fails where it does not exist, may not be executed or cannot be started', async () => {
     const how = (program: string, ...args: readonly string[]): JudgeHow => ({
       type: 'command',
+      writes: 'finding',
       program,
       arguments: args,
     })

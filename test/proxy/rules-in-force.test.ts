@@ -103,6 +103,14 @@ describe('rules in force', () => {
     expect(isHidden(session(rules))).toBe(true)
   })
 
+  test('stay where their file is cut to nothing, as it is while it is written', async () => {
+    const rules = await inForce(HIDE)
+    writeFileSync(at('a.yaml'), '')
+    await until('the refusal', () => events().includes('rules-refused'))
+    expect(lines.at(-1)?.text).toMatch(/a\.yaml: found an empty file where there were rules/)
+    expect(isHidden(session(rules))).toBe(true)
+  })
+
   test('that cannot be read stop a start', async () => {
     await expect(inForce('rules: [{}]')).rejects.toMatchObject({ name: 'RuleError' })
     await expect(inForce(HIDE, { paths: [at('missing')] })).rejects.toMatchObject({ name: 'RuleFileError' })

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { noticeOf } from '../../src/mail/notice.js'
 import { HoldingRoom } from '../../src/relay/holding-room.js'
 import { NO_INTERCEPTOR } from '../../src/relay/interception.js'
+import type { JudgeAnswers } from '../../src/rules/verdict.js'
 import { Conversation, type ConversationOptions } from '../support/conversation.js'
 import {
   type Fate,
@@ -19,7 +20,19 @@ import {
 noticesAre((header) => noticeOf(Buffer.from(header, 'latin1'), NOTICE).toString('latin1'))
 
 const fate = fc.record<Fate>({
-  kind: fc.constantFrom('none', 'none', 'hide', 'tag', 'body', 'notice', 'keep', 'refuse', 'quarantine'),
+  kind: fc.constantFrom(
+    'none',
+    'none',
+    'hide',
+    'tag',
+    'body',
+    'output',
+    'output-and-tag',
+    'notice',
+    'keep',
+    'refuse',
+    'quarantine',
+  ),
   sight: fc.constantFrom('listing', 'header', 'message', 'judge'),
 })
 
@@ -303,6 +316,59 @@ describe('while the rules look', () => {
     it.feed({ type: 'closed', side: 'client' })
     expect(room.taken).toBe(0)
     expect(answer()).toEqual([])
+  })
+})
+
+describe('a message that a judge writes anew', () => {
+  const fetched = (output: Buffer | null, rest: ConversationOptions = {}) => {
+    const { it, server } = session([message('output')], MODEL, rest)
+    it.client('LIST\r\n')
+    settle(it, server)
+    expect(it.takeToClient()).toBe('+OK 1 messages (23 octets)\r\n1 23\r\n.\r\n')
+    it.client('RETR 1\r\nNOOP\r\n')
+    it.server(server.take(it.takeToServer()))
+    const [asked] = it.effects.flatMap((effect) => (effect.type === 'ask' ? [effect] : []))
+    if (asked === undefined) throw new Error('nobody was asked')
+    const answers: JudgeAnswers = new Map([['judge', { verdict: 'bad', score: null, finding: '', output }]])
+    const answer = (): unknown =>
+      it.feed({ type: 'answered', id: asked.id, answer: { type: 'judged', answers } })
+    return { it, server, answer }
+  }
+  const LIONS = Buffer.from('Subject: x\r\n\r\na lions\r\n')
+
+  test('is delivered once the judge has written it, and what the server said behind it comes behind it', () => {
+    const { it, answer } = fetched(LIONS)
+    expect(it.takeToClient()).toBe('')
+    it.wait(10_000)
+    expect(it.takeToClient()).toBe('+OK')
+    answer()
+    expect(it.takeToClient()).toBe(` 23 octets\r\n${LIONS}.\r\n+OK\r\n`)
+  })
+
+  test('that it writes otherwise than it was listed is not delivered as if it were the same', () => {
+    const { it, answer } = fetched(Buffer.from('Subject: x\r\n\r\nlions and more\r\n'))
+    answer()
+    expect(it.takeToClient()).toBe(
+      '-ERR [SYS/TEMP] judge wrote another message than the one that was listed\r\n',
+    )
+    expect(it.actions()).toContain('destroy server')
+  })
+
+  test('of a session that ends meanwhile leaves nothing behind', () => {
+    const room = new HoldingRoom()
+    const { it, answer } = fetched(LIONS, { interceptor: { ...NO_INTERCEPTOR, room } })
+    expect(room.taken).toBeGreaterThan(0)
+    it.feed({ type: 'closed', side: 'client' })
+    expect(answer()).toEqual([])
+    expect(room.taken).toBe(0)
+  })
+
+  test('is delivered although the server has left meanwhile', () => {
+    const { it, answer } = fetched(LIONS)
+    it.feed({ type: 'end', side: 'server' })
+    answer()
+    expect(it.takeToClient()).toBe(`+OK 23 octets\r\n${LIONS}.\r\n+OK\r\n`)
+    expect(it.traced('session-closed')).toMatchObject([{ reason: 'server-closed' }])
   })
 })
 

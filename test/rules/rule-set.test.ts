@@ -338,7 +338,11 @@ describe('loadRules', () => {
         ...defaults,
         how: { type: 'http', url: 'https://example.org/hook', headers: { Authorization: 'Bearer x' } },
       },
-      { name: 'p', ...defaults, how: { type: 'command', program: '/usr/bin/true', arguments: ['a', 'b'] } },
+      {
+        name: 'p',
+        ...defaults,
+        how: { type: 'command', program: '/usr/bin/true', arguments: ['a', 'b'], writes: 'finding' },
+      },
     ])
   })
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { editMessage } from '../../src/mail/edit.js'
 import { MOST_DELAY_MS } from '../../src/rules/limits.js'
+import { loadRules } from '../../src/rules/rule-set.js'
 import { createSessionRules } from '../../src/rules/session-rules.js'
 import type { JudgeAnswers, Logins, SessionFields } from '../../src/rules/verdict.js'
 import { decided, MAIL, memoryCache, NOW, rulesOf, SESSION, seen, sessionRules, stepByStep } from './rules.js'
@@ -393,6 +394,52 @@ describe('a verdict that is remembered', () => {
       cache.entries.set(key, forged)
       expect(rules.recall(message, SESSION, 'delivery'), forged).toBeNull()
     }
+  })
+})
+
+describe('a message that a judge writes anew', () => {
+  const JUDGE = 'judges: { script: { type: command, run: [cat], writes: message } }'
+  const take = (more = '') =>
+    `\n  - {name: a, when: 'verdict.script == "bad"', then: [{take-output: script}, {tag-subject: "[x]"}]${more}}\n`
+  const answered: JudgeAnswers = new Map([
+    ['script', { verdict: 'bad', score: null, finding: '', output: Buffer.from('Subject: new\r\n\r\n') }],
+  ])
+
+  test('is told with what edits it afterwards, and remembered', () => {
+    const cache = memoryCache()
+    const rules = createSessionRules(
+      loadRules([{ file: 'a.yaml', text: `${JUDGE}\nrules:${take()}` }]),
+      cache,
+      () => NOW,
+    )
+    expect(rules.sightBeforeListing).toBe('message')
+    const { verdict, steps } = stepByStep(rules, MAIL, answered)
+    expect(steps).toEqual(['message', 'judges script'])
+    expect(verdict).toMatchObject({ outputOf: 'script', edits: [{ type: 'tag-subject', tag: '[x]' }] })
+    const message = { uniqueId: 'u', size: 5, number: 1 }
+    rules.remember(message, SESSION, 'delivery', { verdict, octets: 40 })
+    expect(rules.recall(message, SESSION, 'delivery')).toMatchObject({
+      octets: 40,
+      verdict: { outputOf: 'script', edits: [{ type: 'tag-subject' }] },
+    })
+  })
+
+  test('needs its judge even where the condition does not', () => {
+    const text = `${JUDGE}\nrules: [{ name: a, when: true, then: [{ take-output: script }] }]`
+    const rules = createSessionRules(loadRules([{ file: 'a.yaml', text }]), memoryCache(), () => NOW)
+    expect(stepByStep(rules, MAIL, answered).steps).toEqual(['message', 'judges script'])
+    const failed = stepByStep(rules, MAIL, new Map([['script', { failed: 'does not exist' }]]))
+    expect(failed.verdict).toMatchObject({ outputOf: null, hits: [{ mode: 'failed' }], isLasting: false })
+  })
+
+  test('comes of a judge that writes messages, and of no other', () => {
+    const other = JUDGE.replace(', writes: message', '')
+    expect(() => loadRules([{ file: 'a.yaml', text: `${other}\nrules:${take()}` }])).toThrow(
+      'found the judge "script", which writes no messages, expected a judge with type: command and writes: message',
+    )
+    expect(() =>
+      loadRules([{ file: 'a.yaml', text: `${JUDGE}\nrules:${take().replace('script}', 'skript}')}` }]),
+    ).toThrow(/unknown judge "skript", expected one of script/)
   })
 })
 

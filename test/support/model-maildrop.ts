@@ -3,7 +3,7 @@
  * must see of it. Written apart from the code under test, by RFC 1939.
  */
 import type { MessageEdit } from '../../src/mail/edit.js'
-import type { MaildropAnswer } from '../../src/relay/maildrop.js'
+import type { MaildropAnswer, MaildropQuestion } from '../../src/relay/maildrop.js'
 import type {
   Examination,
   JudgeAnswers,
@@ -19,7 +19,17 @@ import type { Conversation } from './conversation.js'
 
 /** What becomes of a message, and how much somebody must see of it to know. */
 export interface Fate {
-  readonly kind: 'none' | 'hide' | 'tag' | 'body' | 'notice' | 'keep' | 'refuse' | 'quarantine'
+  readonly kind:
+    | 'none'
+    | 'hide'
+    | 'tag'
+    | 'body'
+    | 'output'
+    | 'output-and-tag'
+    | 'notice'
+    | 'keep'
+    | 'refuse'
+    | 'quarantine'
   readonly sight: 'listing' | 'header' | 'message' | 'judge'
 }
 
@@ -211,7 +221,7 @@ export class ModelRules implements SessionRules {
     // A server that lists what is not there is another test's.
     if (fate === undefined) return decided({})
     if (purpose === 'listing' && !changesListing(fate)) return decided({})
-    if (fate.sight === 'judge' && seen.message !== null && seen.judged === null)
+    if (asksJudge(fate) && seen.message !== null && seen.judged === null)
       return { type: 'asks', judges: ['judge'] }
     const sight = sightOf(fate)
     if (sight === 'message' && seen.message === null) return { type: 'needs', sight }
@@ -249,14 +259,25 @@ export function settle(
     it.effects.length = 0
     if (octets === '' && asked.length === 0) return
     for (const piece of split(server.take(octets))) it.server(piece)
-    for (const { id, question } of asked) it.feed({ type: 'answered', id, answer: answerTo(question.type) })
+    for (const { id, question } of asked) it.feed({ type: 'answered', id, answer: answerTo(question) })
   }
   throw new Error('no end to it')
 }
 
-function answerTo(type: 'judge' | 'quarantine'): MaildropAnswer {
-  const answers: JudgeAnswers = new Map([['judge', { verdict: 'clean', score: null, finding: '' }]])
+function answerTo({ type, message }: MaildropQuestion): MaildropAnswer {
+  // Line by line, so that the model can tell what it is of any number of lines.
+  const output = Buffer.from(bodyAs(message.toString('latin1'), 'lions'), 'latin1')
+  const answers: JudgeAnswers = new Map([['judge', { verdict: 'clean', score: null, finding: '', output }]])
   return type === 'judge' ? { type: 'judged', answers } : { type: 'kept' }
+}
+
+function bodyAs(octets: string, cat: string): string {
+  const end = octets.indexOf('\r\n\r\n') + 2
+  return octets.slice(0, end) + octets.slice(end).replaceAll('cat', cat)
+}
+
+function asksJudge({ kind, sight }: Fate): boolean {
+  return sight === 'judge' || kind.startsWith('output')
 }
 
 const SIGHTS: readonly Sight[] = ['nothing', 'listing', 'header', 'message']
@@ -269,7 +290,8 @@ function widest(fates: readonly Fate[]): Sight {
 
 /** What must be seen to know, and to count what the edits make of it. */
 function sightOf({ kind, sight }: Fate): Sight {
-  if (sight === 'judge' || kind === 'body' || kind === 'quarantine') return 'message'
+  if (sight === 'judge' || kind.startsWith('output')) return 'message'
+  if (kind === 'body' || kind === 'quarantine') return 'message'
   if ((kind === 'tag' || kind === 'notice') && sight === 'listing') return 'header'
   return sight
 }
@@ -307,6 +329,10 @@ function verdictOf({ kind }: Fate): Partial<MessageVerdict> {
       return { edits: [{ type: 'add-header', name: 'X-Tag', value: 'seen' }] }
     case 'body':
       return { edits: [{ type: 'replace-text', replace: (text) => text.replaceAll('cat', 'tiger') }] }
+    case 'output':
+      return { outputOf: 'judge' }
+    case 'output-and-tag':
+      return { outputOf: 'judge', edits: [{ type: 'add-header', name: 'X-Tag', value: 'seen' }] }
     case 'notice':
       return { edits: [notice] }
     case 'keep':
@@ -324,7 +350,7 @@ function isNotice({ fate: { kind } }: ModelMessage): boolean {
 
 /** TOP is answered from a whole message, or from a notice: the server's TOP is not needed. */
 function isRebuilt({ fate: { kind } }: ModelMessage): boolean {
-  return kind === 'body' || kind === 'notice' || kind === 'quarantine'
+  return kind === 'body' || kind === 'notice' || kind === 'quarantine' || kind.startsWith('output')
 }
 
 /** What a message is after its fate. A notice is taken from the code: what it says is tested elsewhere. */
@@ -334,7 +360,11 @@ function afterRules({ octets, fate }: ModelMessage): string {
     case 'tag':
       return `${octets.slice(0, end)}${TAG}\r\n${octets.slice(end)}`
     case 'body':
-      return octets.slice(0, end) + octets.slice(end).replaceAll('cat', 'tiger')
+      return bodyAs(octets, 'tiger')
+    case 'output':
+      return bodyAs(octets, 'lions')
+    case 'output-and-tag':
+      return `${octets.slice(0, end)}${TAG}\r\n${bodyAs(octets, 'lions').slice(end)}`
     case 'notice':
     case 'quarantine':
       return noticeAs(octets.slice(0, end + 2))
