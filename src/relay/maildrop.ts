@@ -159,7 +159,8 @@ class Entry implements MaildropMessage {
   /** It is being looked at or asked about, and what for. */
   isUnderWay = false
   lookedAtFor: Purpose = 'listing'
-  readonly told = new Set<string>()
+  /** Of most messages nothing is told: ten thousand empty sets would be as much as all the rest. */
+  #told: Set<string> | null = null
 
   constructor(number: number, size: number, uniqueId: string | null) {
     this.number = number
@@ -170,6 +171,14 @@ class Entry implements MaildropMessage {
 
   isExaminedFor(purpose: Purpose): boolean {
     return this.verdict !== null && (purpose === 'listing' || this.purpose === 'delivery')
+  }
+
+  /** @returns whether it is told for the first time */
+  tells(what: string): boolean {
+    this.#told ??= new Set()
+    if (this.#told.has(what)) return false
+    this.#told.add(what)
+    return true
   }
 }
 
@@ -202,7 +211,6 @@ export class Maildrop {
   #byNumber = new Map<number, Entry>()
   /** By the number that the client knows; null until all is known that has to be. */
   #visible: ReadonlyMap<number, Entry> | null = null
-  #clientNumbers = new Map<Entry, number>()
   /** The next message to be examined before the first listing. */
   #next = 0
   #steps: OwnStep[] = []
@@ -384,15 +392,16 @@ export class Maildrop {
       this.#blind('the scan listing of the server cannot be read')
       return
     }
-    const count = new Map<string, number>()
-    for (const id of this.#uniqueIds.values()) count.set(id, (count.get(id) ?? 0) + 1)
+    const once = new Set<string>()
+    const repeated = new Set<string>()
+    for (const id of this.#uniqueIds.values()) (once.has(id) ? repeated : once).add(id)
     for (const { number, size } of lines) {
       const id = this.#uniqueIds.get(number) ?? null
       const entry = new Entry(number, size, id)
       this.#entries.push(entry)
       this.#byNumber.set(number, entry)
     }
-    this.#repeated = new Set([...count].filter(([, times]) => times > 1).map(([id]) => id))
+    this.#repeated = repeated
     this.#facts.messages = lines.length
     this.#phase = 'listed'
   }
@@ -584,16 +593,10 @@ export class Maildrop {
 
   #tell(entry: Entry, { hits, notifications }: MessageVerdict): void {
     for (const hit of hits) {
-      const name = `${hit.mode} ${hit.rule}`
-      if (entry.told.has(name)) continue
-      entry.told.add(name)
-      this.#listener.hit(entry, hit)
+      if (entry.tells(`${hit.mode} ${hit.rule}`)) this.#listener.hit(entry, hit)
     }
     for (const { rule, url } of notifications) {
-      const name = `notify ${rule} ${url}`
-      if (entry.told.has(name)) continue
-      entry.told.add(name)
-      this.#listener.notify(entry, rule, url)
+      if (entry.tells(`notify ${rule} ${url}`)) this.#listener.notify(entry, rule, url)
     }
   }
 
@@ -616,9 +619,7 @@ export class Maildrop {
         hidden += 1
         continue
       }
-      const number = entry.number - hidden
-      visible.set(number, entry)
-      this.#clientNumbers.set(entry, number)
+      visible.set(entry.number - hidden, entry)
     }
     this.#visible = visible
     this.#facts.hidden = hidden
@@ -668,6 +669,8 @@ export class Maildrop {
     const rewrite = verdict === null ? null : rewriteOf(verdict, sizes, lines)
     switch (rewrite?.scope) {
       case undefined:
+        // Most fetches: the client's own words say it already.
+        if (wordsOf(command) === asked) return PASS
         return { type: 'send', instead: commandLine(asked), rewrite: null }
       case 'header':
         return { type: 'send', instead: commandLine(asked), rewrite }
@@ -703,7 +706,9 @@ export class Maildrop {
 
   #present(): readonly { readonly number: number; readonly entry: Entry }[] {
     const present: { number: number; entry: Entry }[] = []
-    for (const [number, entry] of this.#visible ?? []) if (!entry.isDeleted) present.push({ number, entry })
+    this.#visible?.forEach((entry, number) => {
+      if (!entry.isDeleted) present.push({ number, entry })
+    })
     return present
   }
 
@@ -722,6 +727,11 @@ export class Maildrop {
     if (entry.isDeleted) return { refused: refusal(null, `message ${number} is deleted`) }
     return { entry, number }
   }
+}
+
+/** A command as it would be written, where no part of it is hidden. */
+function wordsOf({ keyword, arguments: words, secret }: Command): string | null {
+  return secret === null ? [keyword, ...words].join(' ') : null
 }
 
 function seenOf(entry: Entry): SeenMessage {

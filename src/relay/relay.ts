@@ -72,6 +72,9 @@ export class Relay {
   #delayedUntil = Number.POSITIVE_INFINITY
   #answerAfterDelay: LocalAnswer | null = null
   #tlsVersions = { client: '', server: '' }
+  /** What rules were told of the session last, and what that depends on. */
+  #fields: SessionFields | null = null
+  #fieldsOf: readonly unknown[] = []
   #phase: Phase = 'new'
 
   #clientEnded = false
@@ -389,12 +392,21 @@ export class Relay {
     })
   }
 
-  /** What conditions may name of the session, harmless to read. */
+  /**
+   * What conditions may name of the session, harmless to read. The same object for as long as nothing of it changes,
+   * which is all the time while a maildrop is looked at: rules are asked ten thousand times then.
+   */
   #sessionFields(): SessionFields {
     const { sessionId, service, listener, client, server } = this.#options
     // The name itself, where logs hide it: a condition tells nobody.
-    const { user, mechanism } = this.#session
-    return {
+    const { user, mechanism, state } = this.#session
+    const { client: clientTls, server: serverTls } = this.#tlsVersions
+    const commands = this.#commands
+    const changing = [user, mechanism, state, clientTls, serverTls, commands]
+    if (this.#fields !== null && changing.every((value, index) => value === this.#fieldsOf[index]))
+      return this.#fields
+    this.#fieldsOf = changing
+    this.#fields = {
       session: sessionId,
       service,
       listener,
@@ -402,11 +414,12 @@ export class Relay {
       server,
       user: user === null ? null : safeText(user, USER_CODE_POINTS),
       mechanism,
-      state: this.#session.state,
-      clientTls: this.#tlsVersions.client,
-      serverTls: this.#tlsVersions.server,
-      commands: this.#commands,
+      state,
+      clientTls,
+      serverTls,
+      commands,
     }
+    return this.#fields
   }
 
   /** RFC 1939 §7: the timestamp of a server that takes APOP stays, or nobody could log in by it. */

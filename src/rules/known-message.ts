@@ -15,9 +15,14 @@ export function addressOf(client: string): string {
   return colon > 0 && colon === client.lastIndexOf(':') ? client.slice(0, colon) : client
 }
 
-/** Fields of a session for rules of messages. */
+/** The relay gives the same object for as long as nothing in it changes. */
+const fieldsBySession = new WeakMap<SessionFields, Fields>()
+
+/** Fields of a session for rules of messages. The same object for the same session; copy it to add to it. */
 export function sessionFieldsOf(session: SessionFields): Fields {
-  return {
+  const known = fieldsBySession.get(session)
+  if (known !== undefined) return known
+  const fields: Fields = {
     session: session.session,
     service: session.service,
     listener: session.listener,
@@ -30,6 +35,8 @@ export function sessionFieldsOf(session: SessionFields): Fields {
     ...(session.user === null ? {} : { user: session.user }),
     ...(session.mechanism === null ? {} : { mechanism: session.mechanism }),
   }
+  fieldsBySession.set(session, fields)
+  return fields
 }
 
 /** Fields of a command and its session. */

@@ -37,18 +37,24 @@ export function createSessionRules(
   const isOnePurpose = listingIsAll(rules)
   const enforced = rules.messageRules.filter(({ mode }) => mode === 'enforce')
 
-  const keyOf = (message: ListedMessage, session: SessionFields, purpose: Purpose): string => {
+  const ofSessions = new WeakMap<SessionFields, { readonly before: string; readonly behind: string }>()
+  /** The parts of a key that are the same for all messages of a session. */
+  const ofSession = (session: SessionFields): { readonly before: string; readonly behind: string } => {
+    const known = ofSessions.get(session)
+    if (known !== undefined) return known
     const fields = sessionFieldsOf(session)
-    return JSON.stringify([
-      rules.hash,
-      session.service,
-      session.user,
-      message.uniqueId,
-      message.size,
-      isOnePurpose ? 'delivery' : purpose,
-      rules.namesNumber ? message.number : null,
-      rules.sessionFields.map((name) => fields[name] ?? null),
-    ])
+    const before = JSON.stringify([rules.hash, session.service, session.user]).slice(0, -1)
+    const behind = JSON.stringify(rules.sessionFields.map((name) => fields[name] ?? null))
+    const parts = { before, behind: `${behind}]` }
+    ofSessions.set(session, parts)
+    return parts
+  }
+
+  const keyOf = (message: ListedMessage, session: SessionFields, purpose: Purpose): string => {
+    const { before, behind } = ofSession(session)
+    const { uniqueId, size, number } = message
+    const asked = isOnePurpose ? 'delivery' : purpose
+    return `${before},${JSON.stringify(uniqueId)},${size},"${asked}",${rules.namesNumber ? number : null},${behind}`
   }
 
   return {
