@@ -309,17 +309,16 @@ export class RulesInForce {
   }
 
   #generationOf(ruleSet: RuleSet, texts: readonly RuleText[]): Generation {
+    // What was released from quarantine is decided anew.
+    const keyed = needsQuarantine(ruleSet)
+      ? (key: string): string => `${this.#quarantine?.releases ?? ''} ${key}`
+      : (key: string): string => key
     const remembers = {
-      get: (key: string): unknown => this.#cache.get(this.#keyed(ruleSet, key)),
-      set: (key: string, value: unknown): void => this.#cache.set(this.#keyed(ruleSet, key), value),
+      get: (key: string): unknown => this.#cache.get(keyed(key)),
+      set: (key: string, value: unknown): void => this.#cache.set(keyed(key), value),
     }
     const rules = createSessionRules(ruleSet, remembers, Date.now, this.#logins)
     return new Generation(ruleSet, rules, createJudges(ruleSet.judges), texts)
-  }
-
-  /** What was released from quarantine is decided anew. */
-  #keyed(ruleSet: RuleSet, key: string): string {
-    return needsQuarantine(ruleSet) ? `${this.#quarantine?.releases ?? ''} ${key}` : key
   }
 
   async #ask(
