@@ -29,7 +29,7 @@ const renamed = new Map<string, string>()
 export const RENAMED_FIELDS: ReadonlyMap<string, string> = renamed
 
 /** One attachment within an evaluation. The library knows a type by its class. */
-class AttachmentValue implements AttachmentFields {
+class AttachmentValue {
   readonly #attachment: AttachmentFields
 
   constructor(attachment: AttachmentFields) {
@@ -38,6 +38,10 @@ class AttachmentValue implements AttachmentFields {
 
   get name(): string {
     return this.#attachment.name
+  }
+
+  get other_name(): string {
+    return this.#attachment.otherName ?? ''
   }
 
   get type(): string {
@@ -76,7 +80,7 @@ function buildEnvironment(): Environment {
   const environment = new Environment({ limits: PARSER_LIMITS })
   environment.registerType('Attachment', {
     ctor: AttachmentValue,
-    fields: { name: 'string', type: 'string', size: 'double' },
+    fields: { name: 'string', other_name: 'string', type: 'string', size: 'double' },
   })
   for (const name of FIELD_NAMES) {
     if (environment.hasVariable(name)) renamed.set(name, name.toUpperCase())

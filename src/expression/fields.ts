@@ -75,6 +75,8 @@ export interface Fields {
 
 export interface AttachmentFields {
   readonly name: string
+  /** The name of the Content-Type where that is another one than the name; left out where it is not. */
+  readonly otherName?: string
   readonly type: string
   readonly size: number
 }

@@ -64,7 +64,7 @@ export const FIELD_FACTS: Readonly<Record<keyof Fields, FieldFacts>> = {
   date: { type: 'text', of: 'message', meaning: 'Date, as written' },
   header: { type: 'table', of: 'message', meaning: 'the first field of each name: header["x-spam"]' },
   raw_header: { type: 'table', of: 'message', meaning: 'the same as written: raw_header["subject"]' },
-  attachments: { type: 'list', of: 'message', meaning: 'each with name, type and size' },
+  attachments: { type: 'list', of: 'message', meaning: 'each with name, other_name, type and size' },
   body: { type: 'text', of: 'message', meaning: 'text of its text parts, decoded, the first 256 KiB' },
   verdict: { type: 'table', of: 'message', meaning: 'what a judge says: verdict.clamd == "infected"' },
   score: { type: 'numbers', of: 'message', meaning: 'the score that a judge gives: score.rspamd > 5' },

@@ -13,6 +13,8 @@ export interface Attachment {
   readonly path: string
   /** Harmless; empty where the part has none. */
   readonly name: string
+  /** Another name that the part has as well, harmless; left out where it has none. */
+  readonly otherName?: string
   readonly type: string
   /** Decoded octets. */
   readonly size: number
@@ -193,6 +195,7 @@ function attachmentOf(octets: Buffer, part: MimePart): Attachment {
   return {
     path: part.path,
     name: part.name ?? '',
+    ...(part.otherName === null ? {} : { otherName: part.otherName }),
     type: part.type,
     get size() {
       size ??= decodedOctets(octets, part)

@@ -27,8 +27,10 @@ export interface MimePart {
   readonly charset: string | null
   /** Content-Transfer-Encoding in lower case; `7bit` where none is named. RFC 2045 §6.1. */
   readonly encoding: string
-  /** File name, harmless. */
+  /** File name, harmless: of the Content-Disposition where that has one, else of the Content-Type. */
   readonly name: string | null
+  /** The file name of the Content-Type where it is another one: which of the two counts, programs do not agree on. */
+  readonly otherName: string | null
   /** `inline`, `attachment` or what it says; null where none is named. RFC 2183 §2. */
   readonly disposition: string | null
   readonly header: HeaderSection
@@ -115,7 +117,7 @@ class OutlineReader {
     // A blank line that ends the header section of the last part counts for it, not for the boundary.
     const least = Math.max(header.end, children?.at(-1)?.bodyEnd ?? 0)
     const bodyEnd = Math.max(least, this.#withoutLineEnd(this.#ended))
-    const { type, charset, encoding, name, disposition } = claims
+    const { type, charset, encoding, name, otherName, disposition } = claims
     return {
       path,
       depth,
@@ -123,6 +125,7 @@ class OutlineReader {
       charset,
       encoding,
       name,
+      otherName,
       disposition,
       header,
       start,
@@ -256,7 +259,8 @@ class OutlineReader {
 const ENCODED: ReadonlySet<string> = new Set(['base64', 'quoted-printable'])
 
 /** What the header of a part says of it. */
-interface Claims extends Pick<MimePart, 'type' | 'charset' | 'encoding' | 'name' | 'disposition'> {
+interface Claims
+  extends Pick<MimePart, 'type' | 'charset' | 'encoding' | 'name' | 'otherName' | 'disposition'> {
   /** Each character an octet. */
   readonly boundary: string | null
 }
@@ -264,7 +268,10 @@ interface Claims extends Pick<MimePart, 'type' | 'charset' | 'encoding' | 'name'
 function claimsOf(header: HeaderSection, defaultType: string, limits: MailLimits): Claims {
   const content = parametersOf(header, 'content-type', limits)
   const disposition = parametersOf(header, 'content-disposition', limits)
-  const name = disposition?.parameter('filename') ?? content?.parameter('name') ?? null
+  const names = [disposition?.parameter('filename'), content?.parameter('name')].flatMap((name) =>
+    name === undefined || name === null ? [] : [safeText(name, MAXIMUM_NAME)],
+  )
+  const [name = null, second = null] = names
   const charset = content?.parameter('charset') ?? null
   const boundary = content?.octetsOf('boundary')?.toString('latin1').trimEnd() ?? ''
   return {
@@ -272,7 +279,8 @@ function claimsOf(header: HeaderSection, defaultType: string, limits: MailLimits
     type: content?.value.includes('/') ? safeText(content.value, MAXIMUM_NAME) : defaultType,
     charset: charset === null ? null : safeText(charset.toLowerCase(), MAXIMUM_NAME),
     encoding: encodingOf(header, limits),
-    name: name === null ? null : safeText(name, MAXIMUM_NAME),
+    name,
+    otherName: second === name ? null : second,
     disposition: disposition === null ? null : safeText(disposition.value, MAXIMUM_NAME),
     boundary: boundary === '' ? null : boundary,
   }

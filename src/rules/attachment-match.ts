@@ -12,7 +12,7 @@ export interface AttachmentWish {
 }
 
 /**
- * Makes the question out of the wish: an attachment is meant where one of the names, the pattern or one of the types
+ * Makes the question out of the wish: an attachment is meant where, of either name that it has, one of the names, the pattern or one of the types
  * fits, in any case.
  *
  * @throws PatternError for a pattern that is none, or a name that is too long
@@ -23,8 +23,9 @@ export function attachmentMatch({ names, pattern, types }: AttachmentWish): IsMe
   )
   const ofTypes = (types ?? []).map((type) => compilePattern(wildcardPattern(type)))
   if (ofNames.length + ofTypes.length === 0) return () => true
-  return ({ name, type }) =>
-    ofNames.some((each) => each.isIn(name)) || ofTypes.some((each) => each.isIn(type))
+  return ({ name, otherName = '', type }) =>
+    ofNames.some((each) => each.isIn(name) || (otherName !== '' && each.isIn(otherName))) ||
+    ofTypes.some((each) => each.isIn(type))
 }
 
 /** `*` is any text, `?` one character, everything else itself. */

@@ -50,7 +50,12 @@ export function summaryOf(message: MessageRecord): MessageSummary | null {
   const found = factsOf(message)
   if (found === null) return null
   const { subject, from, to, date } = found
-  const attachments = found.attachments.map(({ name, type, size }) => ({ name, type, size }))
+  const attachments = found.attachments.map(({ name, otherName, type, size }) => ({
+    name,
+    ...(otherName === undefined ? {} : { otherName }),
+    type,
+    size,
+  }))
   const summary = { subject, from, to, date, attachments }
   summaries.set(message, summary)
   return summary

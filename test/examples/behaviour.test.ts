@@ -241,6 +241,17 @@ describe('40-dangerous-attachments.yaml', () => {
     expect(namesOfHits(rules, mailWith(disposition))).toEqual(DANGEROUS)
   })
 
+  test('means the name of either field, where they differ', () => {
+    for (const [name, filename] of [
+      ['a.exe', 'a.txt'],
+      ['a.txt', 'a.exe'],
+    ])
+      expect(namesOfHits(rules, mailWith(`; filename=${filename}`, `application/pdf; name=${name}`))).toEqual(
+        DANGEROUS,
+      )
+    expect(namesOfHits(rules, mailWith('; filename=a.txt', 'application/pdf; name=b.txt'))).toEqual([])
+  })
+
   test('means programs without a telling name, and looks into attached messages', () => {
     expect(namesOfHits(rules, mailWith('; filename=a', 'application/x-msdownload'))).toEqual(DANGEROUS)
     const around = mailOf(

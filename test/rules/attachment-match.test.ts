@@ -31,3 +31,9 @@ test('costs time linear to the name, stars and all', () => {
 test('a wildcard is no pattern', () => {
   expect(wildcardPattern('a+(b)')).not.toContain('(b)')
 })
+
+test('a second name counts as the first does', () => {
+  const isMeant = attachmentMatch({ names: ['*.exe'] })
+  expect(isMeant({ path: '1', name: 'a.pdf', otherName: 'a.exe', type: '', size: 1 })).toBe(true)
+  expect(isMeant({ path: '1', name: 'a.pdf', otherName: 'b.pdf', type: '', size: 1 })).toBe(false)
+})
