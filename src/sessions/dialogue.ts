@@ -62,8 +62,10 @@ export interface DialogueLine {
 
 /** Lines that one listing unfolds to; the rest is counted. */
 const LISTING_LINES = 2_000
-/** Messages that one line about a rule unfolds to; the rest is counted. */
-const RULE_LINES = 200
+/** Reasons that one line about a rule unfolds to; the rest is counted. A judge may give another for each message. */
+const RULE_LINES = 100
+/** Ranges of message-numbers that are told of one reason: some rows of a screen. */
+const RANGES = 40
 
 type Of<Type extends TraceContent['type']> = Extract<TraceContent, { type: Type }>
 type Line = Omit<DialogueLine, 'at' | 'sinceStartMs'>
@@ -518,21 +520,45 @@ function ruleName({ rule, mode }: RuleHit): string {
   return `rule "${rule}"${mode === 'shadow' ? ' (shadow, nothing is done)' : ''}`
 }
 
-/** What a line says of many messages, and what it unfolds to. */
+/** What a line says of many messages, and what it unfolds to: why, and of which messages. */
 function foldedTexts(hits: readonly RuleHit[]): Pick<Line, 'text' | 'detail'> {
   const [first] = hits
   if (first === undefined) return { text: '', detail: [] }
   const what = first.mode === 'failed' ? 'could not be asked' : first.actions.join(', ')
-  const shown = hits.slice(0, RULE_LINES).map(({ message, reason }) => `message ${message}: ${reason}`)
-  const more = hits.length - shown.length
+  const byReason = new Map<string, number[]>()
+  for (const { message, reason } of hits) {
+    const messages = byReason.get(reason)
+    if (messages === undefined) byReason.set(reason, [message ?? 0])
+    else messages.push(message ?? 0)
+  }
+  const reasons = [...byReason]
+  const shown = reasons
+    .slice(0, RULE_LINES)
+    .flatMap(([reason, messages]) => [
+      `because ${reason}`,
+      `  ${messages.length === 1 ? 'message' : 'messages'} ${numbersText(messages)}`,
+    ])
+  const more = reasons.length - RULE_LINES
   return {
     text: `${ruleName(first)}, ${hits.length} messages: ${what}`,
     detail: [
       ...(first.place === '' ? [] : [`at ${first.place}`]),
       ...shown,
-      ...(more === 0 ? [] : [`... and ${more} more`]),
+      ...(more <= 0 ? [] : [`... and for ${more} more reasons`]),
     ],
   }
+}
+
+/** `2-5, 7` of 2, 3, 4, 5 and 7. */
+function numbersText(numbers: readonly number[]): string {
+  const ranges: { from: number; to: number }[] = []
+  for (const number of numbers.toSorted((one, other) => one - other)) {
+    const last = ranges.at(-1)
+    if (last !== undefined && number <= last.to + 1) last.to = number
+    else ranges.push({ from: number, to: number })
+  }
+  const texts = ranges.slice(0, RANGES).map(({ from, to }) => (from === to ? `${from}` : `${from}-${to}`))
+  return `${texts.join(', ')}${ranges.length > RANGES ? ', ...' : ''}`
 }
 
 /** Names of the rules that may have changed a message, each once. */

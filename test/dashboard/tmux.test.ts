@@ -73,7 +73,7 @@ describe.skipIf(!realThing('tmux'))('in tmux', () => {
     await tmux.until('RETR 1')
     await tmux.press('/')
     await tmux.until('take it')
-    await tmux.type('message 1')
+    await tmux.type('message 1, ')
     await tmux.press('Enter')
     await tmux.until(/^>.*message 1/m)
     await tmux.press('Enter')

@@ -112,9 +112,27 @@ describe('rules in a dialogue', () => {
       'rule "newsletters" (shadow, nothing is done), 5000 messages: hide',
     ])
     const [line] = dialogueOf(script.record()).filter(({ kind }) => kind === 'rule')
-    expect(line?.detail.slice(0, 2)).toEqual(['at rules/a.yaml:4', 'message 1: from is external'])
-    expect(line?.detail.at(-1)).toBe('... and 4800 more')
-    expect(line?.detail).toHaveLength(202)
+    expect(line?.detail).toEqual(['at rules/a.yaml:4', 'because from is external', '  messages 1-5000'])
+  })
+
+  it('unfold to their reasons, each with its messages', () => {
+    const detail = (script: Script) =>
+      dialogueOf(script.record()).find(({ kind }) => kind === 'rule')?.detail ?? []
+    const script = loggedIn().hit({ message: 5 }).hit({ message: 2 }).hit({ message: 3 })
+    expect(detail(script.hit({ message: 9, reason: 'spam' }))).toEqual([
+      'at rules/a.yaml:4',
+      'because from is external',
+      '  messages 2-3, 5',
+      'because spam',
+      '  message 9',
+    ])
+    const many = loggedIn()
+    for (let message = 1; message <= 101; message += 1) many.hit({ message, reason: `score ${message}` })
+    expect(detail(many)).toHaveLength(202)
+    expect(detail(many).at(-1)).toBe('... and for 1 more reasons')
+    const holes = loggedIn()
+    for (let message = 1; message <= 81; message += 2) holes.hit({ message })
+    expect(detail(holes).at(-1)).toMatch(/^ {2}messages 1, 3, .*, 79, \.\.\.$/)
   })
 
   it('begin anew behind everything else that happens', () => {

@@ -49,7 +49,7 @@ function ruledSession(): Script {
   script
     .tell({ type: 'maildrop-seen', messages: 300, remembered: 0, headers: 300, whole: 0, hidden: 0 })
     .reply('+OK 300 messages', { source: 'postern' })
-    .piece('1 188\r\n2 188\r\n', 'postern')
+    .piece('1 134\r\n2 134\r\n', 'postern')
     .command('DELE 2')
     .commandHit({
       rule: 'read only',
