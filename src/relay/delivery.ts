@@ -13,7 +13,7 @@ import {
 import type { Command } from '../pop3/command.js'
 import { removeByteStuffing } from '../pop3/encoder.js'
 import type { Limits } from '../pop3/limits.js'
-import type { ServerEvent, StatusLine } from '../pop3/reply-decoder.js'
+import { decodeStatusLine, type ServerEvent, type StatusLine } from '../pop3/reply-decoder.js'
 import type { Session, Transition } from '../pop3/session.js'
 import type { Attention, Failure } from '../trace/event.js'
 import type { ClientLeg } from './client-leg.js'
@@ -294,6 +294,14 @@ export class Delivery {
     this.#output.write('client', exchange.life?.restOf(statusLine) ?? statusLine)
   }
 
+  /** Tells the status line that the client gets, where a size in it is another one. */
+  #tellStatusLine(exchange: Exchange, gathered: GatheredReply, statusLine: Buffer): void {
+    const status = statusLine.equals(gathered.statusLine)
+      ? null
+      : (decodeStatusLine(statusLine)?.status ?? null)
+    if (status !== null) this.#narrator.reply(exchange, 'postern', status, statusLine, this.#output.now)
+  }
+
   // The replies to postern's own commands.
 
   #ownStatusLine(
@@ -341,7 +349,9 @@ export class Delivery {
     if (rewrite === null) return
     const { from, to } = rewrite.octets
     const edited = stuffed(writtenMessage(rewrite.edits, removeByteStuffing(header)))
-    this.#writeStatusLine(exchange, withSize(gathered.statusLine, from, to))
+    const statusLine = withSize(gathered.statusLine, from, to)
+    this.#tellStatusLine(exchange, gathered, statusLine)
+    this.#writeStatusLine(exchange, statusLine)
     for (const piece of [edited, behind]) {
       this.#output.write('client', piece)
       this.#contentTeller.replacedPiece(exchange, piece)
@@ -359,6 +369,7 @@ export class Delivery {
     if (rewrite?.scope !== 'notice') this.#passBehindHeader(exchange, gathered, header, NOTHING)
     else {
       const { statusLine, content } = this.#rewritten(rewrite, gathered, removeByteStuffing(header))
+      this.#tellStatusLine(exchange, gathered, statusLine)
       this.#writeStatusLine(exchange, statusLine)
       this.#output.write('client', content)
       this.#contentTeller.replaced(exchange, content)
@@ -444,6 +455,7 @@ export class Delivery {
     const octets = contentOctets(message)
     if (rewrite.outputOf !== null && rewrite.lines === null && octets !== rewrite.octets.to)
       return rulesFailure(`${rewrite.outputOf} wrote another message than the one that was listed`)
+    this.#tellStatusLine(exchange, gathered, statusLine)
     this.#contentTeller.replaced(exchange, content)
     const arrived = {
       status,

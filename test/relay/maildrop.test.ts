@@ -243,6 +243,30 @@ describe('before the first listing', () => {
   })
 })
 
+describe('a message that a rule changes', () => {
+  test.each(['tag', 'body', 'notice'] as const)(
+    'by %s is told as the client gets it, status line and all',
+    (kind) => {
+      const attention = { isWatched: true, messageOctets: 1_000 }
+      const { it, server, view } = session([message(kind)], MODEL, { attention })
+      const expected = view.expect('RETR 1')
+      it.client('RETR 1\r\n')
+      settle(it, server)
+      const got = it.takeToClient()
+      expect(got).toMatch(expected)
+      const content = it
+        .traced('content')
+        .filter(({ verb, source }) => source === 'postern' && /RETR|TOP/.test(verb))
+      expect(Buffer.concat(content.map(({ wire }) => wire)).toString()).toBe(
+        got.slice(got.indexOf('\n') + 1, -3),
+      )
+      const lines = it.traced('reply').filter(({ verb }) => /RETR|TOP/.test(verb))
+      const last = lines.at(-1)
+      expect(`${last?.indicator} ${last?.text}`.trimEnd()).toBe(got.slice(0, got.indexOf('\r')))
+    },
+  )
+})
+
 describe('while the rules look', () => {
   const waiting = (line: string) => {
     const room = new HoldingRoom()
