@@ -159,13 +159,12 @@ describe.skipIf(process.platform !== 'linux')('postern on a terminal', () => {
     await program.emulator.until('LIVE')
     const client = await connect(program)
     program.process.pause()
-    const begun = performance.now()
-    // More than a terminal holds is painted meanwhile.
+    // More than a terminal holds is painted meanwhile. It reads nothing until all of this is answered: a proxy that
+    // waited for it would wait for ever.
     for (let count = 0; count < 300; count += 1) {
       expect(await client.command('NOOP')).toMatch(/^\+OK/)
       if (count % 30 === 0) await new Promise((resolve) => setTimeout(resolve, 100))
     }
-    expect(performance.now() - begun).toBeLessThan(5_000)
     program.process.resume()
     expect(await client.command('NOOP')).toMatch(/^\+OK/)
   })

@@ -1,8 +1,9 @@
 import blessed from 'blessed'
 import fc from 'fast-check'
 import stringWidth from 'string-width'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { cutTo, padTo, toCells, unitWidth, widthOf, wrapTo } from '../../src/dashboard/cells.js'
+import { expectGrowth } from '../support/growth.js'
 
 declare module 'blessed' {
   const unicode: { strWidth(text: string): number }
@@ -205,14 +206,40 @@ describe('wrapTo', () => {
   })
 })
 
-describe('the time it takes', () => {
+describe('text that stands in many rows', () => {
+  /** Counts how often text is cut into graphemes, which costs far more than all else. */
+  function segmentationsOf(work: () => unknown): number {
+    const segment = vi.spyOn(Intl.Segmenter.prototype, 'segment')
+    try {
+      work()
+      return segment.mock.calls.length
+    } finally {
+      segment.mockRestore()
+    }
+  }
+
+  it('is not cut into graphemes where it is a ruled line', () => {
+    expect(segmentationsOf(() => padTo(`── Text ${'─'.repeat(152)}`, 160))).toBe(0)
+    // What counts does count.
+    expect(segmentationsOf(() => padTo('漢', 160))).toBeGreaterThan(0)
+  })
+
+  it('is cut once where it holds 512 emoji, each of which was measured when it first came', () => {
+    const emoji = '😀👩‍👩‍👧🇩🇪❤️'.repeat(128)
+    const once = padTo(emoji, 160)
+    let again = ''
+    expect(segmentationsOf(() => (again = padTo(emoji, 160)))).toBe(1)
+    expect(again).toBe(once)
+  })
+
   it.each([
-    ['a ruled line', `── Text ${'─'.repeat(152)}`, 0.03],
-    ['512 emoji', '😀👩‍👩‍👧🇩🇪❤️'.repeat(128), 1],
-  ])('is a small part of a frame: %s', (_name, text, mostMs) => {
-    for (let round = 0; round < 50; round += 1) padTo(text, 160)
-    const { user } = process.cpuUsage()
-    for (let round = 0; round < 50; round += 1) padTo(text, 160)
-    expect((process.cpuUsage().user - user) / 1_000 / 50).toBeLessThan(mostMs)
+    ['a ruled line', '─'],
+    ['emoji', '😀👩‍👩‍👧🇩🇪❤️'],
+    ['wide characters', '漢'],
+  ])('costs the same for each of its characters: %s', (_, piece) => {
+    expectGrowth('linear', { from: 64 }, (count) => {
+      const text = piece.repeat(count)
+      return () => padTo(text, 160)
+    })
   })
 })

@@ -1,7 +1,7 @@
 import { connect as connectTcp, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import { pino } from 'pino'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { type MaildropServer, startMaildropServer } from '../../src/demo/maildrop-server.js'
 import { sampleMessages } from '../../src/demo/messages.js'
 import { pay, startVisitors, type Targets, VISITS, type Visit } from '../../src/demo/visitor.js'
@@ -129,17 +129,21 @@ describe('the visitors', () => {
     silent.on('connection', () => {
       connections += 1
     })
+    // Time stands still but for the moment in which the visitor sets out: no visit ends because it takes too long.
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => {
+      vi.useRealTimers()
+      silent.close()
+    })
     const visitors = startVisitors({
       targets: { plain: { ...targets.plain, port }, pop3s: { ...targets.pop3s, port } },
       accounts: [ACCOUNT],
       intervalMs: 1,
       log,
     })
+    vi.advanceTimersByTime(1)
     await until('a visitor', () => connections > 0)
-    const began = performance.now()
     await visitors.stop()
-    expect(performance.now() - began).toBeLessThan(1_000)
     expect(lines).toEqual([])
-    silent.close()
   })
 })

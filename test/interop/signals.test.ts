@@ -88,16 +88,18 @@ describe('SIGTERM and SIGINT', () => {
     postern.signal('SIGINT')
     await until('the listener to close', refusesConnections)
     postern.signal('SIGINT')
-    expect(await within('postern to end', postern.ended, 3_000)).toEqual({ status: 130, signal: null })
+    // Nothing else ends it before the drain's deadline, for which this would not wait.
+    expect(await within('postern to end', postern.ended)).toEqual({ status: 130, signal: null })
     const received = (await client.rest()).toString()
     expect(received).toContain('first half')
     expect(received).not.toMatch(/\r\n\.\r\n/)
     expect(server.received()).not.toContain('QUIT')
   })
 
-  test('without sessions it ends promptly', async () => {
+  test('without sessions it ends without waiting for the drain to be over', async () => {
     postern.signal('SIGTERM')
-    expect(await within('postern to end', postern.ended, 3_000)).toEqual({ status: 0, signal: null })
+    // Its deadline is beyond what this waits for.
+    expect(await within('postern to end', postern.ended)).toEqual({ status: 0, signal: null })
   })
 })
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { EVENTS_PER_SESSION } from '../../src/sessions/session-draft.js'
 import { DEFAULT_BUDGET, SessionStore } from '../../src/sessions/store.js'
+import { expectGrowth } from '../support/growth.js'
 import { loggedIn, Script, START, TLS } from './script.js'
 
 function ids(store: SessionStore): readonly string[] {
@@ -208,22 +209,21 @@ describe('SessionStore', () => {
     expect(store.droppedEvents).toBe(7)
   })
 
-  it('takes events for some microseconds each, dropping sessions all the while', () => {
-    const store = new SessionStore({ sessions: 5_000, octets: DEFAULT_BUDGET.octets })
+  it('takes an event at the same cost however many sessions it keeps, dropping sessions all the while', () => {
     const { events } = loggedIn()
       .exchange('STAT', '+OK 1 2')
       .exchange('RETR 1', '+OK', 'x'.repeat(100))
       .quit()
-    const sessions = 20_000
-    const all = Array.from({ length: sessions }, (_, each) =>
-      events.map((event) => ({ ...event, session: `s${each}` })),
-    ).flat()
-    const began = performance.now()
-    for (const event of all) store.add(event)
-    const microseconds = ((performance.now() - began) * 1_000) / all.length
-    expect(store.sessions).toHaveLength(5_000)
-    expect(store.droppedSessions).toBe(sessions - 5_000)
-    // Ten times of what it takes on a slow machine: a walk through all sessions for each event takes a hundred.
-    expect(microseconds).toBeLessThan(20)
+    expectGrowth('constant', { from: 1_000 }, (sessions) => {
+      const store = new SessionStore({ sessions, octets: Number.MAX_SAFE_INTEGER })
+      let told = 0
+      const session = (): void => {
+        told += 1
+        for (const event of events) store.add({ ...event, session: `s${told}` })
+      }
+      while (store.droppedSessions === 0) session()
+      expect(store.sessions).toHaveLength(sessions)
+      return session
+    })
   })
 })

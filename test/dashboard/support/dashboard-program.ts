@@ -1,15 +1,17 @@
 /**
- * A dashboard on the terminal of its own process, whose picture changes all the time. Arguments: a file for the
- * longest pause of the event loop in milliseconds, and how it ends (`quit`, `throw`, `reject`).
+ * A dashboard on the terminal of its own process, whose picture changes all the time. Arguments: a directory, in which
+ * it makes the file `ended` when it is left, and what it does on SIGUSR2: make the file `turned`, for which its event
+ * loop has to turn (`quit`), or end by a bug (`throw`, `reject`).
  */
 import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { runDashboard } from '../../../src/dashboard/dashboard.js'
 import { screenKind } from '../../../src/dashboard/open-screen.js'
 import { row } from '../../../src/dashboard/spans.js'
 import { fakeScreen } from './fake-screens.js'
 import { FakeSource } from './fake-source.js'
 
-const [, , file = '', end = 'quit'] = process.argv
+const [, , directory = '', end = 'quit'] = process.argv
 
 const source = new FakeSource()
 const base = fakeScreen('sessions', 'Sessions', ['a line'], null)
@@ -21,18 +23,12 @@ const changing = {
     ),
 }
 
-let last = performance.now()
-let longest = 0
-setInterval(() => {
-  const now = performance.now()
-  longest = Math.max(longest, now - last - 10)
-  last = now
-  source.say({ type: 'events', events: [], dropped: 0 })
-}, 10)
+setInterval(() => source.say({ type: 'events', events: [], dropped: 0 }), 10)
 
 process.on('SIGUSR2', () => {
   if (end === 'throw') throw new Error('a bug that nobody expected')
   if (end === 'reject') void Promise.reject(new Error('a promise that nobody kept'))
+  writeFileSync(join(directory, 'turned'), '')
 })
 
 const { stdin: input, stdout: output, env: environment } = process
@@ -44,5 +40,5 @@ const result = runDashboard(source, {
 })
 source.greet()
 console.error(await result)
-writeFileSync(file, String(Math.round(longest)))
+writeFileSync(join(directory, 'ended'), '')
 process.exit(0)
