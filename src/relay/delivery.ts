@@ -368,7 +368,8 @@ export class Delivery {
     const header = Buffer.concat(gathered.pieces)
     if (rewrite?.scope !== 'notice') this.#passBehindHeader(exchange, gathered, header, NOTHING)
     else {
-      const { statusLine, content } = this.#rewritten(rewrite, gathered, removeByteStuffing(header))
+      const edited = writtenMessage(rewrite.edits, removeByteStuffing(header))
+      const { statusLine, content } = this.#rewritten(rewrite, gathered, edited)
       this.#tellStatusLine(exchange, gathered, statusLine)
       this.#writeStatusLine(exchange, statusLine)
       this.#output.write('client', content)
@@ -379,13 +380,12 @@ export class Delivery {
     this.#output.write('client', end)
   }
 
-  /** What the client gets in the place of a message. @param original without byte-stuffing, as much as is needed */
+  /** What the client gets in the place of a message. @param written it, edited and without byte-stuffing */
   #rewritten(
-    { edits, octets: { from, to }, lines }: Rewrite,
+    { octets: { from, to }, lines }: Rewrite,
     { statusLine }: GatheredReply,
-    original: Buffer,
+    written: Buffer,
   ): { readonly statusLine: Buffer; readonly content: Buffer; readonly message: Buffer } {
-    const written = writtenMessage(edits, original)
     const message = lines === null ? written : topOf(written, lines)
     return { statusLine: withSize(statusLine, from, to), content: stuffed(message), message }
   }
@@ -422,7 +422,13 @@ export class Delivery {
     const content = [...pieces, end]
     const asItCame = { status, statusLine, content, contentOctets: octets, transition: 'none' } as const
     if (rewrite === null) return this.#offerMessage(exchange, asItCame, message)
-    if (rewrite.outputOf === null) return this.#messageRewritten(exchange, gathered, rewrite, message, end)
+    if (rewrite.outputOf === null) {
+      // Most mail has nothing in it that a rule of texts would change: it goes on as it came, not written anew.
+      const written = writtenMessage(rewrite.edits, message)
+      if (written === message && rewrite.lines === null)
+        return this.#offerMessage(exchange, asItCame, message)
+      return this.#messageRewritten(exchange, gathered, rewrite, written, end)
+    }
     // Whole and waiting, so that what the server says next is not taken for a part of it.
     exchange.arrived = asItCame
     exchange.awaitsOutput = { message, end }
@@ -439,19 +445,20 @@ export class Delivery {
     if ('problem' in output)
       return rulesFailure(`a message cannot be delivered as it was listed: ${output.problem}`)
     const { message, end } = awaitsOutput
-    return this.#messageRewritten(exchange, gathered, rewrite, output.output ?? message, end)
+    const written = writtenMessage(rewrite.edits, output.output ?? message)
+    return this.#messageRewritten(exchange, gathered, rewrite, written, end)
   }
 
-  /** @param original what is edited, without byte-stuffing */
+  /** @param edited without byte-stuffing */
   #messageRewritten(
     exchange: Exchange,
     gathered: GatheredReply,
     rewrite: Rewrite,
-    original: Buffer,
+    edited: Buffer,
     end: Buffer,
   ): Delivered {
     const { status } = gathered
-    const { statusLine, content, message } = this.#rewritten(rewrite, gathered, original)
+    const { statusLine, content, message } = this.#rewritten(rewrite, gathered, edited)
     const octets = contentOctets(message)
     if (rewrite.outputOf !== null && rewrite.lines === null && octets !== rewrite.octets.to)
       return rulesFailure(`${rewrite.outputOf} wrote another message than the one that was listed`)
