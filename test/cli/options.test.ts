@@ -33,6 +33,9 @@ describe('checkOptions', () => {
       writeFilter: 'user == "bob"',
       writeMaxSize: '64MiB',
       control: 'run/postern.sock',
+      rules: ['rules', '/more.yaml'],
+      quarantine: 'q',
+      verdicts: 'v.jsonl',
       config: 'postern.yaml',
       logLevel: 'debug',
     }
@@ -57,6 +60,9 @@ describe('checkOptions', () => {
         writeFilter: 'user == "bob"',
         writeMaxOctets: 67_108_864,
         control: { type: 'path', path: '/etc/office/run/postern.sock' },
+        rules: ['/etc/office/rules', '/more.yaml'],
+        quarantineDirectory: '/etc/office/q',
+        verdictsFile: '/etc/office/v.jsonl',
         logLevel: 'debug',
       },
     })
@@ -68,6 +74,7 @@ describe('checkOptions', () => {
     [{ upstream: 'pop3s://h:0' }, /^--upstream: .* expected a port from 1 to 65535/],
     [{ upstreamName: 'a b' }, /^--upstream-name: found "a b", expected a host name/],
     [{ upstreamCa: '' }, /^--upstream-ca: found "", expected a path/],
+    [{ rules: ['a', ''] }, /^--rules: found "", expected a path/],
     [{ pin: ['x'] }, /^--pin: found "x", expected a SHA-256/],
     [{ acceptCertificate: [PIN] }, /^--accept-certificate: .* 64 hexadecimal digits/],
     [{ cert: 'a' }, /^--cert needs --key/],

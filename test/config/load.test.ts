@@ -12,6 +12,7 @@ import {
   type Surroundings,
 } from '../../src/config/load.js'
 import { ConfigError } from '../../src/config/problem.js'
+import type { RulesSettings } from '../../src/config/settings.js'
 import { parseLegUrl } from '../../src/config/url.js'
 
 let root: string
@@ -58,11 +59,48 @@ describe('loadConfig', () => {
         authorityDirectory: join(root, 'authority'),
         write: null,
         control: { type: 'usual' },
+        rules: { paths: [], quarantineDirectory: null, verdictsFile: null, keepsClientsAlive: true },
         services: [],
       },
       files: [],
       origins: new Map(),
     })
+  })
+
+  it.each<readonly [string, Partial<RulesSettings>]>([
+    ['rules: rules', { paths: ['work/rules'] }],
+    ['rules: [rules, /more.yaml]', { paths: ['work/rules', '/more.yaml'] }],
+    [
+      'rules: { files: a.yaml, quarantine: q, verdicts: v, keep-alive: false }',
+      {
+        paths: ['work/a.yaml'],
+        quarantineDirectory: 'work/q',
+        verdictsFile: 'work/v',
+        keepsClientsAlive: false,
+      },
+    ],
+  ])('takes %s, with paths relative to the file', (text, expected) => {
+    write('work/postern.yaml', `${text}\n`)
+    const absolute = (path: string): string => (path.startsWith('/') ? path : join(root, path))
+    const { paths = [], quarantineDirectory = null, verdictsFile = null, keepsClientsAlive = true } = expected
+    expect(load().settings.rules).toEqual({
+      paths: paths.map(absolute),
+      quarantineDirectory: quarantineDirectory === null ? null : absolute(quarantineDirectory),
+      verdictsFile: verdictsFile === null ? null : absolute(verdictsFile),
+      keepsClientsAlive,
+    })
+  })
+
+  it('puts rules of the command line in the place of those of a file, and leaves the rest', () => {
+    write('work/postern.yaml', 'rules: { files: [a, b], quarantine: q }\n')
+    const { settings, origins } = load({ rules: ['/c'], verdictsFile: '/v' })
+    expect(settings.rules).toMatchObject({
+      paths: ['/c'],
+      quarantineDirectory: join(root, 'work/q'),
+      verdictsFile: '/v',
+    })
+    expect(origins.get('rules.files')).toBe('command line')
+    expect(origins.get('rules.quarantine')).toMatch(/postern\.yaml:1$/)
   })
 
   it('lets options change the recording of a file, and another file begin anew', () => {
