@@ -379,10 +379,10 @@ describe("JavaScript's regular expressions", () => {
         const fields = { subject: `${'a'.repeat(length)}!` }
         return () => filter.matches(fields, () => '')
       }
-      expect(matching(16_000)()).toBe(false)
       // Few characters tell who backtracks; at more of them such an engine would not come to an end.
       expectGrowth('linear', { from: 4, times: 5 }, matching)
       expectGrowth('linear', { from: 1_000 }, matching)
+      expect(matching(16_000)()).toBe(false)
     }
   })
 })

@@ -10,21 +10,32 @@ import { changed, fetching, NOW } from './mail-scene.js'
 
 const MEBIBYTE = 1024 * 1024
 
+/** A message of so many octets and some more: nearly all of one attachment, and the more of all else. */
 function largeContext(octets: number): ScreenContext {
   const line = `${'QUJD'.repeat(19)}\r\n`
+  const times = octets / MEBIBYTE
+  const fields = Array.from({ length: 50 * times }, (_, index) => `X-Trace-${index}: passed on`)
+  const notes = Array.from({ length: 30 * times }, (_, index) => [
+    '--b',
+    `Content-Disposition: attachment; filename="note-${index}.txt"`,
+    '',
+    'a note',
+  ])
   const message = [
     'Subject: large',
+    ...fields,
     'Content-Type: multipart/mixed; boundary="b"',
     '',
     '--b',
     'Content-Type: text/plain',
     '',
-    'line of text\r\n'.repeat(2 * 1024),
+    'line of text\r\n'.repeat(1_000 * times),
     '--b',
     'Content-Type: application/octet-stream; name="large.bin"',
     'Content-Transfer-Encoding: base64',
     '',
     line.repeat(Math.ceil(octets / line.length)),
+    ...notes.flat(),
     '--b--',
     '',
   ].join('\r\n')
