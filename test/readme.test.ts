@@ -498,7 +498,11 @@ describe('what is told of rules', () => {
   const load = (text: string) => loadRules([{ file: 'readme.yaml', text }])
 
   test('sample files can be loaded', () => {
-    expect(files.map(({ mark }) => mark)).toEqual(['rules: tag.yaml', 'rules: judges.yaml'])
+    expect(files.map(({ mark }) => mark)).toEqual([
+      'rules: tag.yaml',
+      'rules: replies.yaml',
+      'rules: judges.yaml',
+    ])
     for (const { text } of files) expect(load(text).rules.length).toBeGreaterThan(0)
   })
 

@@ -67,6 +67,8 @@ export interface DeliveryParts {
   readonly ownReplied: (step: OwnStep, reply: OwnReply) => void
   /** Hears of the status line of every other command, as the server gave it to what it was sent. */
   readonly replied: (command: Command, status: StatusLine) => void
+  /** Asks rules about a status line of the server. @returns the one that the client gets instead, null for the same */
+  readonly ruleReply: (exchange: Exchange, status: StatusLine, shown: ShownStatus) => Buffer | null
   /** Asks what a judge writes in the place of a message; {@link Delivery.outputCame} is told. */
   readonly askForOutput: (exchange: Exchange, judge: string, message: Buffer) => void
 }
@@ -94,6 +96,7 @@ export class Delivery {
   readonly #keepsClientAlive: boolean
   readonly #ownReplied: DeliveryParts['ownReplied']
   readonly #replied: DeliveryParts['replied']
+  readonly #ruleReply: DeliveryParts['ruleReply']
   readonly #askForOutput: DeliveryParts['askForOutput']
   #messages = 0
   #errors = 0
@@ -110,6 +113,7 @@ export class Delivery {
     this.#keepsClientAlive = parts.keepsClientAlive
     this.#ownReplied = parts.ownReplied
     this.#replied = parts.replied
+    this.#ruleReply = parts.ruleReply
     this.#askForOutput = parts.askForOutput
     this.#contentTeller = new ContentTeller(parts.attention, parts.narrator)
   }
@@ -132,6 +136,7 @@ export class Delivery {
     if (this.#standsInForCapabilities(exchange, hasContent)) return 'whole'
     const shown = this.#narrator.reply(exchange, 'server', status, wire, this.#output.now)
     this.#narrator.anomalies('server', event.anomalies, exchange.number)
+    const ruled = this.#ruleReply(exchange, status, shown)
     if (hasContent) {
       this.#contentBegins(exchange, status, wire)
       return 'unfinished'
@@ -140,10 +145,11 @@ export class Delivery {
     if (exchange.origin === 'watcher') return 'whole'
     if (exchange.life?.isCommitted === true && status.indicator === '-ERR') return TOO_LATE_TO_REFUSE
     const transition = this.#transition(exchange, status, shown)
-    const arrived = { status, statusLine: wire, content: [], contentOctets: 0, transition }
+    const statusLine = ruled ?? wire
+    const arrived = { status, statusLine, content: [], contentOctets: 0, transition }
     const { user } = this.#narrator.login()
     if (this.#holds.takesReply(exchange, arrived, shown, user, this.#output.now)) return 'unfinished'
-    this.#writeStatusLine(exchange, wire)
+    this.#writeStatusLine(exchange, statusLine)
     return this.#settle(exchange, transition, status)
   }
 

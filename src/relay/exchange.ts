@@ -77,6 +77,8 @@ export interface Exchange {
   trouble: Trouble | null
   /** What a rule adds to a capability list and takes from it. */
   capabilities: CommandVerdict['capabilities']
+  /** A rule ends the session behind the reply. */
+  endsSession: boolean
   /** What rules make of the message that the reply brings. */
   rewrite: Rewrite | null
   /** A message that is here whole and waits for what a judge writes in its place. */
@@ -120,6 +122,7 @@ export function newExchange(
     gathered: null,
     trouble: null,
     capabilities: null,
+    endsSession: false,
     rewrite: null,
     awaitsOutput: null,
     life: null,

@@ -8,10 +8,10 @@ import type { Anomaly } from '../pop3/anomaly.js'
 import type { Command } from '../pop3/command.js'
 import type { ClientEvent } from '../pop3/command-decoder.js'
 import { encodeCommand, encodeStatusLine } from '../pop3/encoder.js'
-import type { ExpectedOfServer, ServerEvent } from '../pop3/reply-decoder.js'
+import type { ExpectedOfServer, ServerEvent, StatusLine } from '../pop3/reply-decoder.js'
 import type { Secret } from '../pop3/secret.js'
 import { Session } from '../pop3/session.js'
-import type { CommandVerdict, SessionFields, SessionRules } from '../rules/verdict.js'
+import type { CommandVerdict, SeenCommand, SessionFields, SessionRules } from '../rules/verdict.js'
 import type { ClosedReason, Failure, Side, TlsFacts } from '../trace/event.js'
 import { safeText } from '../trace/safe-text.js'
 import { ClientLeg } from './client-leg.js'
@@ -23,7 +23,7 @@ import { Holds } from './hold.js'
 import type { HoldAnswer } from './interception.js'
 import { answerByRule, refusal } from './local-answer.js'
 import { type Output as JudgesOutput, Maildrop, type MaildropAnswer, type Plan } from './maildrop.js'
-import { Narrator } from './narrator.js'
+import { Narrator, type ShownStatus } from './narrator.js'
 import { Output } from './output.js'
 import { commandOf, type OwnStep } from './own-command.js'
 import {
@@ -106,6 +106,7 @@ export class Relay {
       keepsClientAlive: options.keepsClientAlive,
       ownReplied: (step, reply) => this.#maildrop?.ownReplied(step, reply),
       replied: (command, status) => this.#maildrop?.replied(command, status),
+      ruleReply: (exchange, status, shown) => this.#ruleReply(exchange, status, shown),
       askForOutput: (exchange, judge, message) =>
         this.#maildrop?.askForOutput(judge, message, (output) => this.#outputCame(exchange, output)),
     })
@@ -438,15 +439,10 @@ export class Relay {
     if (rules?.judgesCommands !== true || exchange.origin !== 'client') return null
     if (exchange.isRuled) return this.#afterDelay(exchange)
     exchange.isRuled = true
-    const { command, number } = exchange
-    const words = command.arguments.join(' ')
-    const verdict = rules.command(
-      { verb: command.verb, argument: words, number: messageNumberOf(command) },
-      this.#sessionFields(),
-    )
+    const { command } = exchange
+    const verdict = rules.command(seenByRules(command), this.#sessionFields())
     if (verdict === null) return null
-    for (const hit of verdict.hits)
-      this.#output.trace({ type: 'rule-hit', number, message: null, uniqueId: null, ...hit })
+    this.#tellRules(exchange, verdict)
     this.#obey(exchange, verdict)
     const local = answerByRule(verdict, exchange.shape)
     if (local !== null) this.#clientLeg.replaced(command, null)
@@ -459,13 +455,38 @@ export class Relay {
     return local === null ? null : 'answered'
   }
 
-  /** What a rule does to a command beside answering it. */
-  #obey(exchange: Exchange, verdict: CommandVerdict): void {
-    const { argument, capabilities, octetsPerSecond, cutOffAfter, corruptEvery, notifications } = verdict
+  /** Asks the rules about the server's status line. @returns the one that the client gets instead, null for the same */
+  #ruleReply(exchange: Exchange, status: StatusLine, { responseCode, text }: ShownStatus): Buffer | null {
+    const { rules } = this.#options
+    if (rules?.reply === undefined || exchange.origin !== 'client') return null
+    const seen = { ...seenByRules(exchange.command), indicator: status.indicator, responseCode, text }
+    const verdict = rules.reply(seen, this.#sessionFields())
+    if (verdict === null) return null
+    this.#tellRules(exchange, verdict)
+    exchange.endsSession = verdict.closes
+    const { instead } = verdict
+    if (instead === null) return null
+    const statusLine = encodeStatusLine('-ERR', instead.responseCode, instead.text)
+    this.#narrator.reply(exchange, 'postern', { indicator: '-ERR', ...instead }, statusLine, this.#output.now)
+    return statusLine
+  }
+
+  /** Tells of rules that hold whoever watches, and whom they notify. */
+  #tellRules(
+    { number }: Exchange,
+    { hits, notifications }: Pick<CommandVerdict, 'hits' | 'notifications'>,
+  ): void {
+    for (const hit of hits)
+      this.#output.trace({ type: 'rule-hit', number, message: null, uniqueId: null, ...hit })
     for (const { rule, url } of notifications ?? []) {
       const { user } = this.#narrator.login()
       this.#output.effect({ type: 'notify', url, rule, message: null, uniqueId: null, user })
     }
+  }
+
+  /** What a rule does to a command beside answering it. */
+  #obey(exchange: Exchange, verdict: CommandVerdict): void {
+    const { argument, capabilities, octetsPerSecond, cutOffAfter, corruptEvery } = verdict
     exchange.capabilities = capabilities ?? null
     if (octetsPerSecond !== undefined && octetsPerSecond !== null)
       this.#output.effect({ type: 'throttle', octetsPerSecond })
@@ -681,7 +702,8 @@ export class Relay {
       case 'unfinished':
         return
       case 'whole':
-        this.#finish(exchange)
+        if (exchange.endsSession) this.#close('rule', null, 'end')
+        else this.#finish(exchange)
         return
       case 'too-many-errors':
         this.#endForErrors(exchange)
@@ -971,4 +993,9 @@ export class Relay {
 /** RFC 1939 §5 and §7: a message-number is the first argument of what is said about one message. */
 function messageNumberOf({ verb, arguments: words }: Command): number | null {
   return NAMES_MESSAGE.has(verb) && words[0] !== undefined ? Number(words[0]) : null
+}
+
+function seenByRules(command: Command): SeenCommand {
+  const { verb, arguments: words } = command
+  return { verb, argument: words.join(' '), number: messageNumberOf(command) }
 }

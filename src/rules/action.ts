@@ -108,6 +108,15 @@ export const ACTION_FACTS: Readonly<Record<ActionType, ActionFacts>> = {
   corrupt: { ...OF_COMMAND, meaning: "damages octets of the reply's content" },
 }
 
+/** What may be done when the reply to a command is here already. `refuse` is done to a `-ERR` alone. */
+export const ACTIONS_ON_REPLIES: ReadonlySet<ActionType> = new Set<ActionType>([
+  'mark',
+  'log',
+  'notify',
+  'refuse',
+  'close',
+])
+
 /** The texts that an action fills in, in one order. */
 export function textsOf(action: Action): readonly Template[] {
   switch (action.type) {

@@ -4,7 +4,7 @@
  */
 import { ACTION_FACTS, type Action, textsOf } from './action.js'
 import type { Rule, RuleAction, RuleAnalysis } from './rule.js'
-import { greatest, isBeyond, type Need, needOf, sightFor } from './sight.js'
+import { fieldOfReply, greatest, isBeyond, type Need, needOf, sightFor } from './sight.js'
 import type { Sight } from './verdict.js'
 
 /** A rule before it is analysed. */
@@ -20,7 +20,8 @@ export function analysed(rule: UnanalysedRule): Rule {
   const fields = new Set([...rule.when.fields, ...texts.flatMap((text) => [...text.fields])])
   if (rule.of === 'command') {
     const actionSight = { listing: 'nothing', delivery: 'nothing' } as const
-    return { ...rule, fields, judgesInTexts: [], actionSight, analysis: COMMANDS_ALONE }
+    const analysis = fieldOfReply(fields) === null ? COMMANDS_ALONE : REPLIES_ALONE
+    return { ...rule, fields, judgesInTexts: [], actionSight, analysis }
   }
   const listed = rule.actions.filter(({ does }) => isListed(does))
   const actionSight = { listing: sightOfAll(listed), delivery: sightOfAll(rule.actions) }
@@ -72,6 +73,11 @@ const COMMANDS_ALONE: RuleAnalysis = {
   judges: [],
   because: [],
   cost: 'sees commands alone: nothing is asked of the server for it',
+}
+
+const REPLIES_ALONE: RuleAnalysis = {
+  ...COMMANDS_ALONE,
+  cost: 'sees replies to commands alone: nothing is asked of the server for it',
 }
 
 function analyse(

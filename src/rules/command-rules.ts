@@ -139,7 +139,8 @@ function answerOf(action: Action, rule: Rule, fields: Fields): CommandVerdict['a
   }
 }
 
-function hitOf(rule: Rule, fields: Fields): RuleHit {
+/** Tells that a rule holds. */
+export function hitOf(rule: Rule, fields: Fields): RuleHit {
   const actions = rule.actions.map(({ words, does }) =>
     does.type === 'mark' && does.text.fields.size > 0
       ? `mark ${JSON.stringify(textsFilled(does, rule, fields)[0] ?? '')}`

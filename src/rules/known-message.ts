@@ -5,7 +5,14 @@
 import type { Fields } from '../expression/fields.js'
 import { describeMessage, type MessageFacts } from '../mail/message.js'
 import { isBeyond, type Need } from './sight.js'
-import type { JudgeAnswer, JudgeAnswers, SeenCommand, SeenMessage, SessionFields } from './verdict.js'
+import type {
+  JudgeAnswer,
+  JudgeAnswers,
+  SeenCommand,
+  SeenMessage,
+  SeenReply,
+  SessionFields,
+} from './verdict.js'
 
 /** The address without its port: of messages, verdicts are remembered, and the next session has another port. */
 export function addressOf(client: string): string {
@@ -47,6 +54,17 @@ export function commandFieldsOf(seen: SeenCommand, session: SessionFields): Fiel
     command: seen.verb,
     argument: seen.argument,
     ...(seen.number === null ? {} : { number: seen.number }),
+  }
+}
+
+/** Fields of a reply, its command and its session. */
+export function replyFieldsOf(seen: SeenReply, session: SessionFields): Fields {
+  const { indicator, responseCode, text } = seen
+  return {
+    ...commandFieldsOf(seen, session),
+    indicator,
+    text,
+    ...(responseCode === null ? {} : { response_code: responseCode }),
   }
 }
 

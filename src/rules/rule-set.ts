@@ -7,7 +7,7 @@ import { describeValue } from '../config/problem.js'
 import { divide } from '../expression/division.js'
 import type { Fields } from '../expression/fields.js'
 import { FIELD_FACTS } from '../expression/vocabulary.js'
-import { ACTION_FACTS, textsOf } from './action.js'
+import { ACTION_FACTS, ACTIONS_ON_REPLIES, textsOf } from './action.js'
 import { analysed, changesListing } from './analysis.js'
 import { compileAction } from './compile-action.js'
 import type { JudgeSettings } from './judge-settings.js'
@@ -15,7 +15,15 @@ import { MOST_JUDGES, MOST_RULES } from './limits.js'
 import { RuleError, type RuleProblem } from './problem.js'
 import type { Rule, RuleAction } from './rule.js'
 import { possibleNames, type ReadFile, type ReadRule, type RuleText, readRuleFile } from './rule-file.js'
-import { COMMAND_RULE_FIELDS, greatest, isBeyond, MESSAGE_RULE_FIELDS, type Need, sightFor } from './sight.js'
+import {
+  COMMAND_RULE_FIELDS,
+  fieldOfReply,
+  greatest,
+  isBeyond,
+  MESSAGE_RULE_FIELDS,
+  type Need,
+  sightFor,
+} from './sight.js'
 import type { Sight } from './verdict.js'
 
 /** Raised where decisions that were kept would be read or made differently by a newer program. */
@@ -32,7 +40,9 @@ export interface RuleSet {
   readonly messageRules: readonly Rule[]
   /** Those that must be asked before STAT, LIST and UIDL can be answered. */
   readonly listingRules: readonly Rule[]
+  /** Rules of commands that are asked when the command comes, and those that are asked when its reply comes. */
   readonly commandRules: readonly Rule[]
+  readonly replyRules: readonly Rule[]
   /** See {@link SessionRules}. */
   readonly sightBeforeListing: Sight
   readonly sightBeforeMessage: Sight
@@ -74,6 +84,7 @@ export const NO_RULES: RuleSet = ruleSet([], [], hashOf([DECISIONS_VERSION]))
 function ruleSet(rules: readonly Rule[], judges: readonly JudgeSettings[], hash: string): RuleSet {
   const messageRules = rules.filter((rule) => rule.of === 'message')
   const listingRules = askedBeforeListing(messageRules)
+  const ofCommands = rules.filter((rule) => rule.of === 'command')
   const fields = new Set(messageRules.flatMap((rule) => [...rule.fields]))
   return {
     rules,
@@ -81,7 +92,8 @@ function ruleSet(rules: readonly Rule[], judges: readonly JudgeSettings[], hash:
     hash,
     messageRules,
     listingRules,
-    commandRules: rules.filter((rule) => rule.of === 'command'),
+    commandRules: ofCommands.filter((rule) => fieldOfReply(rule.fields) === null),
+    replyRules: ofCommands.filter((rule) => fieldOfReply(rule.fields) !== null),
     sightBeforeListing: sightFor(
       greatest<Need>(
         listingRules.map(({ analysis }) =>
@@ -141,6 +153,7 @@ class Checker {
     this.#checkName(read, position)
     const of = this.#objectOf(read, actions)
     if (of !== null) this.#checkFields(read, of, actions)
+    if (of === 'command') this.#checkActionsOnReply(read, actions)
     this.#checkJudges(read, actions)
     if (of === null || this.problems.length > before) return []
     return [
@@ -212,6 +225,18 @@ class Checker {
     for (const [index, action] of actions.entries()) {
       const unknown = [...fieldsOf(new Set(), [action])].filter((name) => !isNamed.has(name))
       check(['then', index, action.does.type], new Set(unknown))
+    }
+  }
+
+  /** What is done before the command goes to the server cannot wait for the server's reply. */
+  #checkActionsOnReply({ source, place }: ReadRule, actions: readonly RuleAction[]): void {
+    const field = fieldOfReply(fieldsOf(source.when.fields, actions))
+    if (field === null) return
+    for (const [index, { does }] of actions.entries()) {
+      if (ACTIONS_ON_REPLIES.has(does.type)) continue
+      const found = `\`${does.type}\`, which is done when a command comes, in a rule that names \`${field}\`, which its reply tells`
+      const expected = `actions on replies: ${[...ACTIONS_ON_REPLIES].join(', ')}`
+      this.problems.push(place.problem(['then', index], found, expected))
     }
   }
 

@@ -6,6 +6,7 @@ import { judgeCommand, judgeGreeting } from './command-rules.js'
 import { type Decision, examineMessage } from './examine.js'
 import { KnownMessage, sessionFieldsOf } from './known-message.js'
 import { fromRemembered, toRemember, type VerdictCache, verdictOf } from './remembered.js'
+import { judgeReply } from './reply-rules.js'
 import { listingIsAll, type RuleSet } from './rule-set.js'
 import type {
   ListedMessage,
@@ -88,6 +89,10 @@ export function createSessionRules(
     command: (seen, session) => judgeCommand(rules.commandRules, seen, session, { logins, now: now() }),
 
     greeting: (session) => judgeGreeting(rules.commandRules, session),
+
+    ...(rules.replyRules.length === 0
+      ? {}
+      : { reply: (seen, session) => judgeReply(rules.replyRules, seen, session) }),
 
     recall(message, session, purpose): RememberedVerdict | null {
       const kept = fromRemembered(cache.get(keyOf(message, session, purpose)), rules.rules)

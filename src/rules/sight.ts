@@ -47,6 +47,13 @@ const FIELDS_OF_MESSAGE: ReadonlyMap<keyof Fields, Need> = new Map<keyof Fields,
 /** Fields of commands. `number` is of commands that name a message as well. */
 const FIELDS_OF_COMMANDS: ReadonlySet<keyof Fields> = new Set<keyof Fields>(['command', 'argument', 'number'])
 
+/** Fields of the server's reply to a command: a rule that names one is asked when the reply comes. */
+const FIELDS_OF_REPLIES: ReadonlySet<keyof Fields> = new Set<keyof Fields>([
+  'indicator',
+  'response_code',
+  'text',
+])
+
 /** Fields of the session that are known whenever rules are asked. */
 const FIELDS_OF_SESSIONS: ReadonlySet<keyof Fields> = new Set<keyof Fields>([
   'session',
@@ -68,11 +75,18 @@ export const MESSAGE_RULE_FIELDS: ReadonlySet<keyof Fields> = new Set<keyof Fiel
   ...FIELDS_OF_MESSAGE.keys(),
 ])
 
-/** Fields that rules of commands may name. */
+/** Fields that rules of commands may name, those of the reply included. */
 export const COMMAND_RULE_FIELDS: ReadonlySet<keyof Fields> = new Set<keyof Fields>([
   ...FIELDS_OF_SESSIONS,
   ...FIELDS_OF_COMMANDS,
+  ...FIELDS_OF_REPLIES,
 ])
+
+/** The field of a reply among others, for which a rule of commands is asked when the reply comes; null for none. */
+export function fieldOfReply(fields: Iterable<keyof Fields>): keyof Fields | null {
+  for (const name of fields) if (FIELDS_OF_REPLIES.has(name)) return name
+  return null
+}
 
 /** What must be seen of a message to know all of the fields. */
 export function needOf(fields: Iterable<keyof Fields>): Need {

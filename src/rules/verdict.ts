@@ -121,6 +121,26 @@ export interface SeenCommand {
   readonly number: number | null
 }
 
+/** What is known of the server's reply to a command when rules are asked. Texts are harmless and free of credentials. */
+export interface SeenReply extends SeenCommand {
+  readonly indicator: '+OK' | '-ERR'
+  /** Null for none. RFC 2449 §8. */
+  readonly responseCode: string | null
+  /** What stands behind indicator and response code. */
+  readonly text: string
+}
+
+/** What becomes of the server's reply to a command. */
+export interface ReplyVerdict {
+  readonly hits: readonly RuleHit[]
+  /** What stands behind the server's `-ERR` instead; null where the reply goes on as it is. */
+  readonly instead: { readonly responseCode: string | null; readonly text: string } | null
+  /** The session ends behind the reply. */
+  readonly closes: boolean
+  /** Webhooks to be told, once. */
+  readonly notifications: readonly { readonly rule: string; readonly url: string }[]
+}
+
 /** When somebody logged in last; see `limit-logins`. */
 export interface Logins {
   /**
@@ -200,6 +220,11 @@ export interface SessionRules {
   greeting?(session: SessionFields): { readonly text: string; readonly hits: readonly RuleHit[] } | null
   /** Asks the rules of commands. Null where none holds. */
   command(seen: SeenCommand, session: SessionFields): CommandVerdict | null
+  /**
+   * Asks the rules that want to know what the server says to a command, at its status line. Null where none holds;
+   * left out where there are none.
+   */
+  reply?(seen: SeenReply, session: SessionFields): ReplyVerdict | null
   /** The verdict of an earlier session on this message, null where it is not known. */
   recall(message: ListedMessage, session: SessionFields, purpose: Purpose): RememberedVerdict | null
   /** Keeps a verdict for the sessions to come. Without effect where it does not last. */

@@ -264,6 +264,28 @@ describe.skipIf(!realThing('dovecot'))('rules before a real Dovecot', () => {
     await leave(secured)
   })
 
+  test("a refused login is told in the words of a rule, to the client and in the log, and Dovecot's are not", async () => {
+    const text = `rules:
+  - name: failed
+    when: command == "PASS" && indicator == "-ERR"
+    then: [{mark: "{user}: {text}"}, {refuse: {text: wrong name or password, code: AUTH}}, close]
+`
+    const { postern } = await ruled({ 'failed.yaml': text })
+    const account = dovecot.openAccount([Buffer.from('Subject: x\n\nx\n')])
+    const { client } = await connectClient({ port: postern.port('pop3'), security: 'plain', ca: '' })
+    expect(await client.command(`USER ${account.user}`)).toMatch(/^\+OK/)
+    expect(await client.command('PASS wrong')).toBe('-ERR [AUTH] wrong name or password')
+    const eventsOf = (event: string) => postern.events().filter((line) => line.event === event)
+    await until('the session to be closed by the rule', () => eventsOf('session-closed').length > 0)
+    expect(eventsOf('session-closed')).toMatchObject([{ reason: 'rule' }])
+    expect(eventsOf('rule-hit')).toMatchObject([{ rule: 'failed' }])
+    expect(JSON.stringify(eventsOf('rule-hit'))).toContain('Authentication failed')
+    const { client: right } = await connectClient({ port: postern.port('pop3'), security: 'plain', ca: '' })
+    await logIn(right, account)
+    expect(await right.command('STAT')).toBe('+OK 1 17')
+    await leave(right)
+  })
+
   describe('a rule file that changes', () => {
     const rule = (tag: string) =>
       `rules:\n  - name: tag\n    when: size > 0\n    then:\n      - tag-subject: "${tag}"\n`

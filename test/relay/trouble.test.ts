@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { Trouble } from '../../src/relay/trouble.js'
-import type { CommandVerdict } from '../../src/rules/verdict.js'
+import type { CommandVerdict, ReplyVerdict, RuleHit, SeenReply } from '../../src/rules/verdict.js'
 import { Conversation } from '../support/conversation.js'
 import { ModelRules } from '../support/model-maildrop.js'
 
@@ -122,6 +122,65 @@ describe('a rule of commands', () => {
     const it = ruled('RETR', { octetsPerSecond: 100 })
     it.client('RETR 1\r\n')
     expect(it.effects).toContainEqual({ type: 'throttle', octetsPerSecond: 100 })
+  })
+})
+
+describe('a rule of replies', () => {
+  /** A session whose rules say the same of each reply to this verb. */
+  function replying(verb: string, verdict: Partial<ReplyVerdict>): Conversation {
+    const nothing: ReplyVerdict = { hits: [], instead: null, closes: false, notifications: [] }
+    const reply = (seen: SeenReply): ReplyVerdict | null =>
+      seen.verb === verb ? { ...nothing, ...verdict } : null
+    return Conversation.loggedIn({ rules: Object.assign(new ModelRules([]), { reply }) })
+  }
+  const hit: RuleHit = { rule: 'r', place: 'a.yaml:1', actions: ['log'], reason: 'true', mode: 'enforce' }
+
+  test('tells the client other words, and whoever watches both', () => {
+    const it = replying('DELE', { hits: [hit], instead: { responseCode: 'SYS/PERM', text: 'not now' } })
+    it.client('DELE 1\r\nNOOP\r\n')
+    it.server('-ERR [IN-USE] locked\r\n+OK\r\n')
+    expect(it.takeToClient()).toBe('-ERR [SYS/PERM] not now\r\n+OK\r\n')
+    expect(it.traced('reply').filter(({ verb }) => verb === 'DELE')).toMatchObject([
+      { source: 'server', responseCode: 'IN-USE', text: 'locked' },
+      { source: 'postern', indicator: '-ERR', responseCode: 'SYS/PERM', text: 'not now' },
+    ])
+    const [told] = it.traced('rule-hit')
+    expect(told).toMatchObject({ rule: 'r', number: it.traced('command').at(-2)?.number })
+  })
+
+  test('ends the session behind a reply of one line, and what waits is not answered', () => {
+    const it = replying('STAT', { closes: true })
+    it.client('STAT\r\nNOOP\r\n')
+    it.server('+OK 1 5\r\n+OK\r\n')
+    expect(it.takeToClient()).toBe('+OK 1 5\r\n')
+    expect(it.traced('session-closed')).toMatchObject([{ reason: 'rule', code: null }])
+  })
+
+  test('ends the session behind the last line of a longer reply', () => {
+    const it = replying('LIST', { closes: true })
+    it.client('LIST\r\n')
+    it.server('+OK\r\n1 5\r\n')
+    expect(it.traced('session-closed')).toEqual([])
+    it.server('.\r\n')
+    expect(it.takeToClient()).toBe('+OK\r\n1 5\r\n.\r\n')
+    expect(it.traced('session-closed')).toMatchObject([{ reason: 'rule' }])
+  })
+
+  test('notifies', () => {
+    const it = replying('NOOP', { notifications: [{ rule: 'r', url: 'http://127.0.0.1:1' }] })
+    it.client('NOOP\r\n')
+    it.server('+OK\r\n')
+    expect(it.effects).toContainEqual(
+      expect.objectContaining({ type: 'notify', url: 'http://127.0.0.1:1', rule: 'r' }),
+    )
+  })
+
+  test('is asked about every split of the octets once', () => {
+    const it = replying('DELE', { hits: [hit], instead: { responseCode: null, text: 'no' } })
+    it.client('DELE 1\r\n')
+    for (const octet of '-ERR locked\r\n') it.server(octet)
+    expect(it.takeToClient()).toBe('-ERR no\r\n')
+    expect(it.traced('rule-hit')).toHaveLength(1)
   })
 })
 

@@ -25,7 +25,7 @@ const ACTIONS = Object.keys(ACTION_FACTS).join(', ')
 const MESSAGE_FIELDS =
   'fields of messages and sessions: session, service, listener, client, server, user, mechanism, state, client_tls, server_tls, commands, number, unique_id, size, subject, from, to, date, header, raw_header, attachments, body, verdict, score, finding'
 const COMMAND_FIELDS =
-  'fields of commands and sessions: session, service, listener, client, server, user, mechanism, state, client_tls, server_tls, commands, command, argument, number'
+  'fields of commands and sessions: session, service, listener, client, server, user, mechanism, state, client_tls, server_tls, commands, command, argument, number, indicator, response_code, text'
 
 describe('a mistake in a rule file', () => {
   test.each([
@@ -215,6 +215,18 @@ describe('a mistake in a rule file', () => {
       `when: found \`errors\`, which is not known when rules are asked, expected ${MESSAGE_FIELDS}`,
     ],
     [
+      'when: \'indicator == "-ERR"\', then: [log, {delay: 1s}]',
+      'then[1]: found `delay`, which is done when a command comes, in a rule that names `indicator`, which its reply tells, expected actions on replies: mark, log, notify, refuse, close',
+    ],
+    [
+      'when: true, then: [{answer: "{text}"}]',
+      'then[0]: found `answer`, which is done when a command comes, in a rule that names `text`, which its reply tells, expected actions on replies: mark, log, notify, refuse, close',
+    ],
+    [
+      'when: \'response_code == "IN-USE" && size > 5\', then: [log]',
+      `when: found \`size\`, which is of messages, where the rule is of commands, expected ${COMMAND_FIELDS}`,
+    ],
+    [
       'when: \'command == "x" && size > 5\', then: [log]',
       `when: found \`size\`, which is of messages, where the rule is of commands, expected ${COMMAND_FIELDS}`,
     ],
@@ -355,6 +367,20 @@ describe('loadRules', () => {
     expect(of('when: true, then: [{mark: "{subject}"}]')).toBe('message')
     expect(of('when: \'command == "RETR" && number == 1\', then: [log]')).toBe('command')
     expect(of('when: number == 1, then: [log]')).toBe('message')
+    expect(of('when: \'indicator == "-ERR"\', then: [log]')).toBe('command')
+  })
+
+  test('tells what is asked when a command comes from what is asked when its reply comes', () => {
+    const rules = rulesOf(`
+  - {name: a, when: 'command == "PASS"', then: [log]}
+  - {name: b, when: 'command == "PASS" && indicator == "-ERR"', then: [log]}
+  - {name: c, when: 'command == "PASS"', then: [{mark: "the server says {text}"}]}
+`)
+    expect(rules.commandRules.map(({ name }) => name)).toEqual(['a'])
+    expect(rules.replyRules.map(({ name }) => name)).toEqual(['b', 'c'])
+    expect(rules.replyRules[0]?.analysis.cost).toBe(
+      'sees replies to commands alone: nothing is asked of the server for it',
+    )
   })
 
   test('gives the same hash to what says the same, and another one to everything else', () => {

@@ -3,7 +3,7 @@ import { editMessage } from '../../src/mail/edit.js'
 import { MOST_DELAY_MS } from '../../src/rules/limits.js'
 import { loadRules } from '../../src/rules/rule-set.js'
 import { createSessionRules } from '../../src/rules/session-rules.js'
-import type { JudgeAnswers, Logins, SessionFields } from '../../src/rules/verdict.js'
+import type { JudgeAnswers, Logins, SeenReply, SessionFields } from '../../src/rules/verdict.js'
 import { decided, MAIL, memoryCache, NOW, rulesOf, SESSION, seen, sessionRules, stepByStep } from './rules.js'
 
 const CLEAN = { verdict: 'clean', score: null, finding: '' }
@@ -571,5 +571,57 @@ describe('rules of commands', () => {
     const answer = command(text, 'X', `a\r\n+OK ${'x'.repeat(500)}`)?.answer
     expect(answer?.text).not.toMatch(/[\r\n]/)
     expect(answer?.text.length).toBe(400)
+  })
+})
+
+describe('rules of replies', () => {
+  const refused = { indicator: '-ERR', responseCode: 'AUTH', text: 'no such user' } as const
+  const reply = (text: string, said: Pick<SeenReply, 'indicator' | 'responseCode' | 'text'> = refused) =>
+    sessionRules(text).reply?.({ verb: 'PASS', argument: '', number: null, ...said }, SESSION)
+
+  test('put other words in the place of a -ERR, close and notify; the first words count', () => {
+    const text = `
+  - {name: told, when: 'indicator == "-ERR"', then: [{mark: "{user}: {text} [{response_code}]"}]}
+  - {name: hushed, when: 'command == "PASS" && response_code == "AUTH"', then: [{refuse: {text: "wrong name or password", code: AUTH}}]}
+  - {name: later, when: 'text.contains("user")', then: [{refuse: "later"}]}
+  - {name: tried, when: 'text.contains("user")', then: [{refuse: "tried"}], mode: shadow}
+  - {name: end, when: 'response_code == "AUTH"', then: [close, {notify: "http://127.0.0.1:1/"}], stop: true}
+  - {name: unasked, when: 'response_code == "AUTH"', then: [log]}
+`
+    expect(reply(text)).toMatchObject({
+      hits: [
+        { rule: 'told', actions: ['mark "alice: no such user [AUTH]"'] },
+        { rule: 'hushed', reason: 'command == "PASS" && response_code == "AUTH"' },
+        { rule: 'tried', mode: 'shadow' },
+        { rule: 'end' },
+      ],
+      instead: { responseCode: 'AUTH', text: 'wrong name or password' },
+      closes: true,
+      notifications: [{ rule: 'end', url: 'http://127.0.0.1:1' }],
+    })
+  })
+
+  test('never put anything in the place of a +OK', () => {
+    const done = { indicator: '+OK', responseCode: null, text: 'logged in' } as const
+    expect(reply('\n  - {name: a, when: \'text != ""\', then: [{refuse: x}]}\n', done)).toBeNull()
+    expect(reply('\n  - {name: a, when: \'text != ""\', then: [close]}\n', done)).toMatchObject({
+      instead: null,
+      closes: true,
+    })
+  })
+
+  test('know no response code where there is none, and are not there where no rule is of replies', () => {
+    const text = '\n  - {name: a, when: \'response_code == ""\', then: [log]}\n'
+    expect(reply(text, { ...refused, responseCode: null })).toBeNull()
+    expect(sessionRules('\n  - {name: a, when: \'command == "PASS"\', then: [log]}\n').reply).toBeUndefined()
+  })
+
+  test('write one line, whatever the server said', () => {
+    const text = "\n  - {name: a, when: 'true', then: [{refuse: 'it said {text}'}]}\n"
+    const evil = { ...refused, text: `x\r\n+OK ${'y'.repeat(10_000)}` }
+    const said = reply(text, evil)?.instead?.text ?? ''
+    expect(said).toMatch(/^it said x/)
+    expect(said).not.toMatch(/\p{Cc}/u)
+    expect(said.length).toBeLessThan(600)
   })
 })
