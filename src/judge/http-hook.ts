@@ -3,10 +3,12 @@
  * answers.
  */
 import { z } from 'zod'
+import type { JudgeSecret } from '../rules/judge-settings.js'
 import { safeText } from '../trace/safe-text.js'
 import { type Adapter, answerOf } from './adapter.js'
 import { headerText, postForJson, urlText } from './http-post.js'
 import type { JudgeLimits } from './limits.js'
+import { readSecret } from './secret.js'
 
 /** What the service answers; other fields are its own business. */
 const ANSWER = z.object({
@@ -24,7 +26,7 @@ const ANSWER = z.object({
  */
 export function httpHook(
   url: string,
-  headers: Readonly<Record<string, string>>,
+  headers: Readonly<Record<string, JudgeSecret>>,
   limits: JudgeLimits,
 ): Adapter {
   const address = new URL(url)
@@ -40,7 +42,11 @@ export function httpHook(
         'postern-service': headerText(safeText(about.service)),
       }
       if (about.user !== null) told['postern-user'] = headerText(safeText(about.user))
-      for (const [name, value] of Object.entries(headers)) told[name.toLowerCase()] = value
+      for (const [name, value] of Object.entries(headers)) {
+        const said = await readSecret(value, process.env)
+        if (typeof said !== 'string') return said
+        told[name.toLowerCase()] = headerText(said)
+      }
       const answer = await postForJson(
         { url: address, headers: told, message, mostOctets: limits.answerOctets },
         signal,

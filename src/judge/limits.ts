@@ -38,6 +38,9 @@ export const JUDGE_LIMITS: JudgeLimits = {
   outputMs: 500,
 }
 
+/** Longest password or token, in characters: more is no secret but a mistaken path. */
+export const SECRET_CHARACTERS = 4_096
+
 /** Longest verdict, in code points: actions of rspamd have two words. */
 export const VERDICT_CODE_POINTS = 64
 

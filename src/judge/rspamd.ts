@@ -3,11 +3,13 @@
  * of what an action means to a rule.
  */
 import { z } from 'zod'
+import type { JudgeSecret } from '../rules/judge-settings.js'
 import type { JudgeAnswer } from '../rules/verdict.js'
 import { safeText } from '../trace/safe-text.js'
 import { type Adapter, answerOf, quoted, type Trouble } from './adapter.js'
 import { headerText, postForJson, urlText } from './http-post.js'
 import type { JudgeLimits } from './limits.js'
+import { readSecret } from './secret.js'
 
 const ANSWER = z.object({
   action: z.string().min(1),
@@ -26,7 +28,7 @@ const MOST_SYMBOLS = 32
  * @returns the action as verdict, `clean` for `no action`; its score; as finding the names of the symbols that have a
  *   score, highest first
  */
-export function rspamd(url: string, password: string | null, limits: JudgeLimits): Adapter {
+export function rspamd(url: string, password: JudgeSecret | null, limits: JudgeLimits): Adapter {
   const address = checkAddress(url)
   return {
     subject: `rspamd at ${urlText(new URL(url))}`,
@@ -39,7 +41,11 @@ export function rspamd(url: string, password: string | null, limits: JudgeLimits
       // Not `User` and `Ip`: to rspamd these are who handed the message in. With one of them it takes mail from
       // anywhere for a user's own on its way out, and leaves out SPF, DMARC and block lists.
       if (about.user !== null) headers['deliver-to'] = headerText(safeText(about.user))
-      if (password !== null) headers.password = headerText(password)
+      if (password !== null) {
+        const said = await readSecret(password, process.env)
+        if (typeof said !== 'string') return said
+        headers.password = headerText(said)
+      }
       const answer = await postForJson(
         { url: address, headers, message, mostOctets: limits.answerOctets },
         signal,

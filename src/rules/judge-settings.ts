@@ -17,16 +17,19 @@ export interface JudgeSettings {
 /** Host and port, or the path of a Unix socket. */
 export type JudgeAddress = { readonly host: string; readonly port: number } | { readonly path: string }
 
+/** A password or token as it stands in the rule file, or where it stands: a file by its absolute path, or a variable. */
+export type JudgeSecret = string | { readonly file: string } | { readonly env: string }
+
 /** What the judge is. */
 export type JudgeHow =
   /** ClamAV's daemon, by INSTREAM. Verdict `clean` or `infected`; finding is the name of the signature. */
   | { readonly type: 'clamd'; readonly address: JudgeAddress }
   /** rspamd, by POST /checkv2. Verdict is the action (`no action` is `clean`); score; finding are the symbols. */
-  | { readonly type: 'rspamd'; readonly url: string; readonly password: string | null }
+  | { readonly type: 'rspamd'; readonly url: string; readonly password: JudgeSecret | null }
   /** SpamAssassin's spamd, by SPAMC SYMBOLS. Verdict `clean` or `spam`; score; finding are the tests. */
   | { readonly type: 'spamd'; readonly address: JudgeAddress; readonly user: string | null }
   /** Any HTTP service: POST of the message, answer is JSON with verdict, score, finding. */
-  | { readonly type: 'http'; readonly url: string; readonly headers: Readonly<Record<string, string>> }
+  | { readonly type: 'http'; readonly url: string; readonly headers: Readonly<Record<string, JudgeSecret>> }
   /**
    * Any program: message on stdin. Exit status 0 is `clean`, 1 is `bad`, others fail; the first line of stdout is the
    * finding. One that writes messages writes on stdout what may stand in the message's place; nothing leaves it as it is.

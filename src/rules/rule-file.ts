@@ -133,7 +133,7 @@ class FileReader {
   ): void {
     const problems = issues.flatMap((issue) => issueProblems(issue, around, this.#document, root))
     for (const problem of problems) {
-      const ofFile = fileProblem(this.#file, problem)
+      const ofFile = withoutSecret(fileProblem(this.#file, problem))
       this.#problems.push(rule === null ? ofFile : { ...ofFile, rule, field: withinRule(ofFile.field) })
     }
   }
@@ -149,6 +149,15 @@ class FileReader {
       },
     }
   }
+}
+
+const OF_SECRET = /^judges\..*\.(?:password|headers)(?:\.|$)/
+const SHOWS_NOTHING = /^(?:nothing|a list|a mapping|the unknown key )/
+
+/** A password in the wrong form is one all the same. */
+function withoutSecret(problem: RuleProblem): RuleProblem {
+  const isShown = !OF_SECRET.test(problem.field) || SHOWS_NOTHING.test(problem.found)
+  return isShown ? problem : { ...problem, found: 'something else, not shown here' }
 }
 
 /** `rules[3].then[0].hide` of a rule that is named anyway. */

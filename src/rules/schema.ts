@@ -164,6 +164,30 @@ const headerName = read((text) => (HEADER_NAME.test(text) ? text : null), 'the n
   'X-Postern',
 ])
 
+/** What must not stand in a rule file that others may read can stand in a file or a variable. */
+function secret(what: string) {
+  const path = 'the absolute path of a file'
+  const variable = 'the name of an environment variable'
+  const expected = `${what}, {file: ${path}} or {env: ${variable}}`
+  const elsewhere = mapping({
+    file: read((text) => (isOneLine(text) && text.startsWith('/') ? text : null), path, [
+      '/etc/postern/rspamd.password',
+    ]).optional(),
+    env: read((text) => (/^[A-Za-z_][A-Za-z0-9_]{0,99}$/.test(text) ? text : null), variable, [
+      'RSPAMD_PASSWORD',
+    ]).optional(),
+  }).transform(({ file, env }, context) => {
+    if (file !== undefined && env === undefined) return { file }
+    if (env !== undefined && file === undefined) return { env }
+    // An unknown key has its own message.
+    if (context.issues.length === 0) context.addIssue({ code: 'custom', message: expected })
+    return z.NEVER
+  })
+  return z.union([line(what), elsewhere.describe('Where it stands; read for each question.')], {
+    error: expected,
+  })
+}
+
 /** One judge of a rule file. */
 export const judgeSchema = z
   .discriminatedUnion(
@@ -175,7 +199,7 @@ export const judgeSchema = z
       mapping({
         type: z.literal('rspamd'),
         url,
-        password: line('a password').describe('Sent as the header field Password.').optional(),
+        password: secret('a password').describe('Sent as the header field Password.').optional(),
         ...sharedOfJudges,
       }).describe('rspamd. Verdict is its action, clean for none; score; finding are the symbols.'),
       mapping({
@@ -188,7 +212,7 @@ export const judgeSchema = z
         type: z.literal('http'),
         url,
         headers: z
-          .record(headerName, line('the value of a header field'), { error: 'a mapping of header fields' })
+          .record(headerName, secret('the value of a header field'), { error: 'a mapping of header fields' })
           .describe('Header fields of the request.')
           .optional(),
         ...sharedOfJudges,

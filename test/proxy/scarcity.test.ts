@@ -95,12 +95,15 @@ describe.skipIf(process.platform !== 'linux')('with descriptors for few sessions
     await until('some to be greeted', () => greeted >= fit)
     await until('the others to be dropped', () => clients.filter(({ closed }) => closed).length >= 200 - fit)
     await until('that to be logged', () => printed.includes('"event":"connection-dropped"'))
-    let asleep = 0
-    for (let look = 0; look < 100; look += 1) {
-      await sleep(10)
-      if (isAsleep(child)) asleep += 1
-    }
-    expect(asleep).toBeGreaterThan(70)
+    // On a machine with much to do, what is busy waits for a processor in between, and sleeps no more than elsewhere.
+    await until('it to sleep for most of a second', async () => {
+      let asleep = 0
+      for (let look = 0; look < 100; look += 1) {
+        await sleep(10)
+        if (isAsleep(child)) asleep += 1
+      }
+      return asleep > 70
+    })
     for (const client of clients) client.destroy()
     await until('the server to be left', () => server.connections.every(({ isOpen }) => !isOpen))
     // As good as new.

@@ -50,6 +50,23 @@ describe('a mistake in a rule file', () => {
       ],
     ],
     [
+      'judges: {b: {type: rspamd, url: "http://x", password: {file: hunter2}}, c: {type: rspamd, url: "http://x", password: {file: /a, env: B}}, d: {type: rspamd, url: "http://x", password: "hun\\tter2"}, e: {type: rspamd, url: "http://x", password: 12345}}',
+      [
+        'a.yaml:1:62: judges.b.password.file: found something else, not shown here, expected the absolute path of a file',
+        'a.yaml:1:118: judges.c.password: found a mapping, expected a password, {file: the absolute path of a file} or {env: the name of an environment variable}',
+        'a.yaml:1:184: judges.d.password: found something else, not shown here, expected a password: one line of 1 to 1000 characters',
+        'a.yaml:1:243: judges.e.password: found something else, not shown here, expected a password, {file: the absolute path of a file} or {env: the name of an environment variable}',
+      ],
+    ],
+    [
+      'judges: {b: {type: http, url: "http://x", headers: {A: [hunter2]}}, c: {type: http, url: "http://x", headers: {A: {env: 5x}}}, d: {type: http, url: "http://x", headers: {A: {fil: hunter2}}}}',
+      [
+        'a.yaml:1:56: judges.b.headers.A: found a list, expected the value of a header field, {file: the absolute path of a file} or {env: the name of an environment variable}',
+        'a.yaml:1:121: judges.c.headers.A.env: found something else, not shown here, expected the name of an environment variable',
+        'a.yaml:1:175: judges.d.headers.A: found the unknown key "fil", expected one of file, env (did you mean file?)',
+      ],
+    ],
+    [
       'judges: {b: {type: http, url: ftp://x, headerz: 1, budget: 5, at-once: 101, largest: 5KB}}',
       [
         'a.yaml:1:31: judges.b.url: found "ftp://x", expected a URL that begins with http:// or https://',
@@ -329,7 +346,7 @@ describe('loadRules', () => {
   c: {type: clamd, address: "[::1]:3310"}
   s: {type: spamd, address: /run/spamd.sock, user: bob, budget: 5s, at-once: 2, largest: 1MiB}
   r: {type: rspamd, url: http://127.0.0.1:11333/, password: x}
-  h: {type: http, url: https://example.org/hook, headers: {Authorization: Bearer x}}
+  h: {type: http, url: https://example.org/hook, headers: {Authorization: Bearer x, A: {env: A_TOKEN}, B: {file: /etc/b}}}
   p: {type: command, run: [/usr/bin/true, a, b]}
 `,
       },
@@ -348,7 +365,11 @@ describe('loadRules', () => {
       {
         name: 'h',
         ...defaults,
-        how: { type: 'http', url: 'https://example.org/hook', headers: { Authorization: 'Bearer x' } },
+        how: {
+          type: 'http',
+          url: 'https://example.org/hook',
+          headers: { Authorization: 'Bearer x', A: { env: 'A_TOKEN' }, B: { file: '/etc/b' } },
+        },
       },
       {
         name: 'p',
