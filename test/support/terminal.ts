@@ -142,7 +142,8 @@ export function runInPty(
   })
   child.onData((text) => void emulator.write(text))
   const ended = new Promise<{ exitCode: number; signal: number | undefined }>((resolve) =>
-    child.onExit(({ exitCode, signal }) => resolve({ exitCode, signal })),
+    // The emulator reads later than it is written to: it has to have read all before anybody looks.
+    child.onExit(({ exitCode, signal }) => emulator.terminal.write('', () => resolve({ exitCode, signal }))),
   )
   return { emulator, process: child, ended }
 }

@@ -274,7 +274,8 @@ describe('hostile text', () => {
   const template = new Script('h')
     .opened({ client: FIELD })
     .tls('server')
-    .greeting(`+OK ${FIELD}`)
+    // Whether a greeting has a timestamp for APOP decides a hint, and a text can look like one.
+    .greeting(`+OK <1@h> ${FIELD}`)
     .login(FIELD)
     .exchange(`XFOO ${FIELD}`, `-ERR ${FIELD}`)
     .tell({
@@ -312,7 +313,7 @@ describe('hostile text', () => {
         })
         expect(escapes(hostile ?? [], harmless ?? [], columns)).toEqual([])
       }),
-      { numRuns: 30 },
+      { numRuns: 30, examples: [['<!@!>']] },
     )
   })
 
