@@ -136,9 +136,10 @@ describe('runDashboard', () => {
       source.say({ type: 'events', events: [opened(`s${index}`)], dropped: 0 })
       await wait(2)
     }
-    const seconds = (performance.now() - start) / 1_000
+    const passedMs = performance.now() - start
     expect(drawn.length).toBeGreaterThan(1)
-    expect(drawn.length).toBeLessThanOrEqual(Math.ceil(seconds * 15) + 1)
+    // A fifteenth of a second apart, less the millisecond by which a timer may be early: a slow machine draws less.
+    expect(drawn.length).toBeLessThanOrEqual(Math.ceil(passedMs / 66) + 1)
     await wait(80)
     const before = drawn.length
     type('x')
