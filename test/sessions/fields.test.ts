@@ -251,7 +251,7 @@ describe('SessionFilter', () => {
     'costs the same for each of many sessions: %s',
     (text) => {
       const filter = parseFilter(text)
-      expectGrowth('linear', { from: 300 }, (sessions) => {
+      expectGrowth('linear', { from: 100 }, (sessions) => {
         const store = filled(sessions)
         return () => new SessionFilter(filter, store).matches
       })
