@@ -56,6 +56,8 @@ const JAMO: readonly (readonly [from: number, to: number])[] = [
 const JOINING = new Set([0x06de, 0x0d4e, 0x0e33, 0x0eb3])
 
 const segmenter = new Intl.Segmenter('en', { granularity: 'grapheme' })
+/** Longer texts are segmented in pieces: on Node 20, what one segmentation costs grows with the square of its length. */
+const PIECE_UNITS = 4_096
 /** What became of each code unit, filled in as they come. */
 const known = new Map<number, string>()
 /** What became of clusters of several code units, emoji above all; emptied when it is full. */
@@ -75,8 +77,35 @@ const KNOWN_CLUSTER_UNITS = 32
 export function toCells(text: string): string {
   if (PLAIN.test(text)) return text
   let cells = ''
-  for (const { segment } of segmenter.segment(text)) cells += clusterCells(segment)
+  for (const cluster of clustersOf(text)) cells += clusterCells(cluster)
   return cells
+}
+
+function isHighSurrogate(unit: number): boolean {
+  return unit >= 0xd800 && unit <= 0xdbff
+}
+
+/** The grapheme clusters of a text. */
+function* clustersOf(text: string): Generator<string> {
+  let most = PIECE_UNITS
+  for (let from = 0; from < text.length; ) {
+    const cut = from + most
+    // Half a character would end the cluster that it belongs to.
+    const end = isHighSurrogate(text.charCodeAt(cut - 1)) ? cut - 1 : cut
+    let last = ''
+    const began = from
+    for (const { segment } of segmenter.segment(text.slice(from, end))) {
+      if (last !== '') yield last
+      from += last.length
+      last = segment
+    }
+    // The last cluster of a piece may go on in the next one, and a piece may be too short for a single cluster.
+    if (end >= text.length) {
+      yield last
+      return
+    }
+    most = from === began ? most * 2 : PIECE_UNITS
+  }
 }
 
 /**

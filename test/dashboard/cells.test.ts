@@ -232,6 +232,33 @@ describe('text that stands in many rows', () => {
     expect(again).toBe(once)
   })
 
+  it('is the same whether it is segmented in pieces or at once, wherever they end', () => {
+    const clusters = [
+      '😀',
+      '👩‍👩‍👧',
+      '🇩🇪',
+      '❤️',
+      'e\u0301',
+      '漢',
+      '\r\n',
+      'กำ',
+      `x${'\u0301'.repeat(10_000)}`,
+      'a',
+    ]
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 4_080, max: 4_100 }),
+        fc.array(fc.constantFrom(...clusters), { minLength: 1, maxLength: 8 }),
+        (count, parts) => {
+          const before = '─'.repeat(count)
+          const behind = parts.join('')
+          expect(toCells(before + behind)).toBe(before + toCells(behind))
+        },
+      ),
+      { numRuns: 100 },
+    )
+  })
+
   it.each([
     ['a ruled line', '─'],
     ['emoji', '😀👩‍👩‍👧🇩🇪❤️'],
