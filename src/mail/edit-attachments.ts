@@ -4,15 +4,16 @@
  * which does not hold any more afterwards. Parts beyond {@link MailLimits}, and those of a message that is itself
  * encoded, are not seen and stay.
  */
+import { type Abridged, splicedAbridged } from './abridged.js'
 import { parseParameters } from './display.js'
 import { isNamed, withFieldsChanged } from './edit-header.js'
 import { oneLine } from './encode-field.js'
-import { EDIT_LIMITS, type EditLimits } from './limits.js'
+import { EDIT_LIMITS, type EditLimits, MAIL_LIMITS } from './limits.js'
 import { type Attachment, describeMessage } from './message.js'
 import { textPart, withTextInstead } from './notice.js'
 import type { MimePart } from './outline.js'
 import { withParameter } from './parameters.js'
-import { type Splice, spliced } from './splices.js'
+import type { Splice } from './splices.js'
 
 /**
  * Puts a text part in the place of each attachment that is meant. A message that is itself an attachment keeps the
@@ -22,16 +23,17 @@ import { type Splice, spliced } from './splices.js'
  * Never fails.
  */
 export function withoutAttachments(
-  message: Buffer,
+  message: Abridged,
   isMeant: (attachment: Attachment) => boolean,
   text: string,
-): Buffer {
+): Abridged {
   const splices: Splice[] = []
   visitAttachments(message, isMeant, (part, isMessage) => {
-    splices.push({ start: part.start, end: part.bodyEnd, octets: insteadOf(message, part, isMessage, text) })
+    const octets = insteadOf(message.octets, part, isMessage, text)
+    splices.push({ start: part.start, end: part.bodyEnd, octets })
     return 'behind'
   })
-  return spliced(message, splices)
+  return splicedAbridged(message, splices)
 }
 
 /**
@@ -42,28 +44,28 @@ export function withoutAttachments(
  * Never fails.
  */
 export function withAttachmentsRenamed(
-  message: Buffer,
+  message: Abridged,
   isMeant: (attachment: Attachment) => boolean,
   suffix: string,
   limits: EditLimits = EDIT_LIMITS,
-): Buffer {
+): Abridged {
   const splices: Splice[] = []
   visitAttachments(message, isMeant, (part) => {
-    const section = message.subarray(part.start, part.header.end)
+    const section = message.octets.subarray(part.start, part.header.end)
     const changed = renamed(section, suffix, limits)
     if (changed !== section) splices.push({ start: part.start, end: part.header.end, octets: changed })
     return 'inside'
   })
-  return spliced(message, splices)
+  return splicedAbridged(message, splices)
 }
 
 /** @param visit tells whether to go on with the parts within this one, or behind it */
 function visitAttachments(
-  message: Buffer,
+  message: Abridged,
   isMeant: (attachment: Attachment) => boolean,
   visit: (part: MimePart, isMessage: boolean) => 'inside' | 'behind',
 ): void {
-  const { outline, attachments } = describeMessage(message)
+  const { outline, attachments } = describeMessage(message.octets, MAIL_LIMITS, message.gaps)
   const meant = new Set(attachments.filter(isMeant).map(({ path }) => path))
   const walk = (part: MimePart, isMessage: boolean): void => {
     if (meant.has(part.path) && visit(part, isMessage) === 'behind') return

@@ -3,9 +3,10 @@
  * how their charset and transfer encoding stay what they were as far as the changed text allows.
  *
  * What is within multipart/signed or multipart/encrypted stays: a change would break the signature, and who reads the
- * message would take it for forged. A part beyond {@link MailLimits}, whose header does not end, or whose base64
- * goes on behind its padding, stays too.
+ * message would take it for forged. A part beyond {@link MailLimits}, whose header does not end, whose base64 goes on
+ * behind its padding, or that is not all here, stays too.
  */
+import { type Abridged, gapsWithin, splicedAbridged } from './abridged.js'
 import { decodeForChange, type EditableText, octetsForChange } from './charset.js'
 import { hasField, isNamed, withField, withFieldAdded, withFieldsChanged } from './edit-header.js'
 import { EDIT_LIMITS, type EditLimits } from './limits.js'
@@ -14,7 +15,7 @@ import { isAttachment } from './message.js'
 import { type MimePart, mimeOutline } from './outline.js'
 import { withParameter } from './parameters.js'
 import { decodePart } from './part.js'
-import { type Splice, spliced } from './splices.js'
+import type { Splice } from './splices.js'
 import { encodeTransfer, isWhollyDecoded } from './transfer.js'
 
 /**
@@ -22,14 +23,14 @@ import { encodeTransfer, isWhollyDecoded } from './transfer.js'
  *
  * @param message without byte-stuffing
  * @param replace gets the whole text of a part, HTML with its tags, line ends as they are
- * @returns the same buffer where nothing changed; a part of an unknown charset, or not of the one it names, stays
+ * @returns the same message where nothing changed; a part of an unknown charset, or not of the one it names, stays
  * Never fails, unless `replace` does. RFC 2045, RFC 2046 §4.1.
  */
 export function withTextReplaced(
-  message: Buffer,
+  message: Abridged,
   replace: (text: string) => string,
   limits: EditLimits = EDIT_LIMITS,
-): Buffer {
+): Abridged {
   return withTextsChanged(message, limits, {
     isMeant: (part) => !isAttachment(part),
     decode: decodeForChange,
@@ -45,7 +46,7 @@ export function withTextReplaced(
  * @param message without byte-stuffing
  * Never fails.
  */
-export function withLinksDisarmed(message: Buffer, limits: EditLimits = EDIT_LIMITS): Buffer {
+export function withLinksDisarmed(message: Abridged, limits: EditLimits = EDIT_LIMITS): Abridged {
   return withTextsChanged(message, limits, {
     isMeant: (part) => part.disposition !== 'attachment',
     decode: (octets, charset) => decodeForChange(octets, charset) ?? octetsForChange(octets),
@@ -60,7 +61,7 @@ interface TextChange {
   change(text: string, part: MimePart): string
 }
 
-function withTextsChanged(message: Buffer, limits: EditLimits, how: TextChange): Buffer {
+function withTextsChanged(message: Abridged, limits: EditLimits, how: TextChange): Abridged {
   const splices: Splice[] = []
   const walk = (part: MimePart): void => {
     if (SEALED.has(part.type)) return
@@ -68,15 +69,21 @@ function withTextsChanged(message: Buffer, limits: EditLimits, how: TextChange):
       splices.push(...changesOf(message, part, limits, how))
     part.children.forEach(walk)
   }
-  walk(mimeOutline(message).root)
-  return spliced(message, splices)
+  walk(mimeOutline(message.octets).root)
+  return splicedAbridged(message, splices)
 }
 
 const SEALED: ReadonlySet<string> = new Set(['multipart/signed', 'multipart/encrypted'])
 /** Transferred octets that may stand for one decoded octet. */
 const MOST_ENCODED = 4
 
-function changesOf(message: Buffer, part: MimePart, limits: EditLimits, how: TextChange): readonly Splice[] {
+function changesOf(
+  { octets: message, gaps }: Abridged,
+  part: MimePart,
+  limits: EditLimits,
+  how: TextChange,
+): readonly Splice[] {
+  if (gapsWithin(gaps, part.bodyStart, part.bodyEnd).length > 0) return []
   const body = message.subarray(part.bodyStart, part.bodyEnd)
   if (!part.header.isComplete || body.length > limits.textOctets * MOST_ENCODED) return []
   if (!isWhollyDecoded(body, part.encoding)) return []

@@ -2,6 +2,7 @@
  * What may be changed in a message, and how: each edit touches its own lines and leaves every other octet as it came.
  * Pure: the same message and edits give the same octets, since the sizes that a client is told are counted beforehand.
  */
+import { type Abridged, gapsMoved, unabridged } from './abridged.js'
 import { withAttachmentsRenamed, withoutAttachments } from './edit-attachments.js'
 import {
   headerEnd,
@@ -92,6 +93,16 @@ export function editHeaderSection(section: Buffer, edits: readonly MessageEdit[]
  * @throws TypeError for a name of a header field that is none: whoever loads names has checked them
  */
 export function editMessage(message: Buffer, edits: readonly MessageEdit[]): Buffer {
+  return editAbridged(unabridged(message), edits).octets
+}
+
+/**
+ * The same for a message that is not all here: what is not stays as it is, or is gone with the part that it is of.
+ * Texts that are not all here are not changed.
+ *
+ * @returns the same octets and gaps where nothing changes
+ */
+export function editAbridged(message: Abridged, edits: readonly MessageEdit[]): Abridged {
   let parts = split(message)
   for (const edit of edits) {
     if (isHeaderEdit(edit)) parts = { ...parts, header: editHeader(parts.header, edit) }
@@ -105,18 +116,21 @@ interface Parts {
   readonly header: Buffer
   readonly body: Buffer
   /** What they were split from, and which header section that was. */
-  readonly whole: Buffer
+  readonly whole: Abridged
   readonly wholeHeader: Buffer
 }
 
-function split(whole: Buffer): Parts {
-  const end = headerEnd(whole)
-  const header = whole.subarray(0, end)
-  return { header, body: whole.subarray(end), whole, wholeHeader: header }
+function split(whole: Abridged): Parts {
+  const { octets } = whole
+  const end = headerEnd(octets)
+  const header = octets.subarray(0, end)
+  return { header, body: octets.subarray(end), whole, wholeHeader: header }
 }
 
-function joined({ header, body, whole, wholeHeader }: Parts): Buffer {
-  return header === wholeHeader ? whole : Buffer.concat([header, body])
+function joined({ header, body, whole, wholeHeader }: Parts): Abridged {
+  if (header === wholeHeader) return whole
+  const gaps = gapsMoved(whole.gaps, header.length - wholeHeader.length)
+  return { octets: Buffer.concat([header, body]), gaps }
 }
 
 function isHeaderEdit(edit: MessageEdit): edit is HeaderEdit {
@@ -148,7 +162,7 @@ function editHeader(header: Buffer, edit: HeaderEdit): Buffer {
   }
 }
 
-function editContent(message: Buffer, edit: ContentEdit): Buffer {
+function editContent(message: Abridged, edit: ContentEdit): Abridged {
   switch (edit.type) {
     case 'replace-text':
       return withTextReplaced(message, edit.replace)
@@ -159,6 +173,10 @@ function editContent(message: Buffer, edit: ContentEdit): Buffer {
     case 'disarm-links':
       return withLinksDisarmed(message)
     case 'notice':
-      return noticeOf(message.subarray(0, headerEnd(message)), edit.text)
+      return unabridged(noticeOf(headerOf(message.octets), edit.text))
   }
+}
+
+function headerOf(message: Buffer): Buffer {
+  return message.subarray(0, headerEnd(message))
 }

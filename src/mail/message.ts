@@ -3,6 +3,7 @@
  * fields, lists and the message screen are made of. Nothing is looked for before it is asked for.
  */
 import { decodeText, safeText } from '../trace/safe-text.js'
+import { type Gap, wholeOctets } from './abridged.js'
 import { fieldNamed, type HeaderField, type HeaderSection, readHeader } from './header.js'
 import { MAIL_LIMITS, type MailLimits } from './limits.js'
 import { type MimeOutline, type MimePart, mimeOutline } from './outline.js'
@@ -49,15 +50,21 @@ export interface MessageFacts {
  * Describes a message, complete or not.
  *
  * @param octets the message without byte-stuffing; kept alive by the result
+ * @param gaps where octets are missing that count for its size, and for that of its attachments
  * Never fails.
  */
-export function describeMessage(octets: Buffer, limits: MailLimits = MAIL_LIMITS): MessageFacts {
-  return new Description(octets, limits)
+export function describeMessage(
+  octets: Buffer,
+  limits: MailLimits = MAIL_LIMITS,
+  gaps: readonly Gap[] = [],
+): MessageFacts {
+  return new Description(octets, limits, gaps)
 }
 
 class Description implements MessageFacts {
   readonly #octets: Buffer
   readonly #limits: MailLimits
+  readonly #gaps: readonly Gap[]
   #header: HeaderSection | null = null
   #headers: ReadonlyMap<string, string> | null = null
   #outline: MimeOutline | null = null
@@ -66,13 +73,14 @@ class Description implements MessageFacts {
   #body: string | null = null
   #rawHeaders: ReadonlyMap<string, string> | null = null
 
-  constructor(octets: Buffer, limits: MailLimits) {
+  constructor(octets: Buffer, limits: MailLimits, gaps: readonly Gap[]) {
     this.#octets = octets
     this.#limits = limits
+    this.#gaps = gaps
   }
 
   get octets(): number {
-    return this.#octets.length
+    return wholeOctets({ octets: this.#octets, gaps: this.#gaps })
   }
 
   get subject(): string | null {
@@ -118,7 +126,7 @@ class Description implements MessageFacts {
   get attachments(): readonly Attachment[] {
     this.#attachments ??= this.outline.parts
       .filter(isAttachment)
-      .map((part) => attachmentOf(this.#octets, part))
+      .map((part) => attachmentOf(this.#octets, part, this.#gaps))
     return this.#attachments
   }
 
@@ -190,7 +198,7 @@ export function isAttachment(part: MimePart): boolean {
 }
 
 /** The size is counted when asked for: that decodes the part. The library for expressions wants plain objects. */
-function attachmentOf(octets: Buffer, part: MimePart): Attachment {
+function attachmentOf(octets: Buffer, part: MimePart, gaps: readonly Gap[]): Attachment {
   let size: number | null = null
   return {
     path: part.path,
@@ -198,7 +206,7 @@ function attachmentOf(octets: Buffer, part: MimePart): Attachment {
     ...(part.otherName === null ? {} : { otherName: part.otherName }),
     type: part.type,
     get size() {
-      size ??= decodedOctets(octets, part)
+      size ??= decodedOctets(octets, part, gaps)
       return size
     },
   }

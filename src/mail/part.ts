@@ -2,10 +2,12 @@
  * The content of one part: its transfer encoding undone, its text decoded for display.
  */
 import { safeText } from '../trace/safe-text.js'
+import { type Gap, gapsWithin } from './abridged.js'
 import { decodeCharset } from './charset.js'
 import { textOfHtml } from './html.js'
 import { MAIL_LIMITS, type MailLimits } from './limits.js'
 import type { MimePart } from './outline.js'
+import { base64Digits } from './transfer.js'
 
 /** Columns from one tab stop to the next. */
 const TAB_COLUMNS = 8
@@ -23,9 +25,49 @@ export function decodePart(octets: Buffer, part: MimePart): Buffer {
   return decodeTransfer(octets.subarray(part.bodyStart, part.bodyEnd), part.encoding)
 }
 
-/** Counts the octets of a part's decoded content without keeping them. */
-export function decodedOctets(octets: Buffer, part: MimePart): number {
-  return decodePart(octets, part).length
+/**
+ * Counts the octets of a part's decoded content without keeping them.
+ *
+ * @param gaps where octets of the message are missing
+ */
+export function decodedOctets(octets: Buffer, part: MimePart, gaps: readonly Gap[] = []): number {
+  const missing = gapsWithin(gaps, part.bodyStart, part.bodyEnd)
+  if (missing.length === 0) return decodePart(octets, part).length
+  return part.encoding === 'base64'
+    ? octetsOfDigits(octets, part, missing)
+    : octetsOfPieces(octets, part, missing)
+}
+
+/** Six bits of a digit after the other, up to the padding. */
+function octetsOfDigits(octets: Buffer, part: MimePart, missing: readonly Gap[]): number {
+  let digits = 0
+  let at = part.bodyStart
+  for (const gap of missing) {
+    const before = base64Digits(octets.subarray(at, gap.at))
+    digits += before.digits
+    if (before.isPadded) return octetsIn(digits)
+    // Counted by another encoding, it says nothing of digits: at most all of it are.
+    digits += gap.encoding === 'base64' ? gap.decoded : gap.octets
+    if (gap.isPadded) return octetsIn(digits)
+    at = gap.at
+  }
+  return octetsIn(digits + base64Digits(octets.subarray(at, part.bodyEnd)).digits)
+}
+
+function octetsIn(digits: number): number {
+  return Math.floor((digits * 3) / 4)
+}
+
+/** Gaps are of whole lines, and no line depends on another one. */
+function octetsOfPieces(octets: Buffer, part: MimePart, missing: readonly Gap[]): number {
+  let sum = 0
+  let at = part.bodyStart
+  for (const gap of missing) {
+    sum += decodeTransfer(octets.subarray(at, gap.at), part.encoding).length
+    sum += gap.encoding === part.encoding ? gap.decoded : gap.octets
+    at = gap.at
+  }
+  return sum + decodeTransfer(octets.subarray(at, part.bodyEnd), part.encoding).length
 }
 
 /**
@@ -59,7 +101,13 @@ function expandTabs(line: string, maximum: number): string {
   return expanded
 }
 
-function decodeTransfer(body: Buffer, encoding: string): Buffer {
+/**
+ * Undoes a transfer encoding.
+ *
+ * @param encoding in lower case; what is unknown is taken for no encoding
+ * Never fails. RFC 2045 §6.
+ */
+export function decodeTransfer(body: Buffer, encoding: string): Buffer {
   switch (encoding) {
     case 'base64':
       return Buffer.from(body.toString('latin1'), 'base64')

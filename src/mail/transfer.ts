@@ -31,6 +31,24 @@ export function isWhollyDecoded(body: Buffer, encoding: string): boolean {
   return !/[-_]/.test(text) && (padding < 0 || !/[A-Za-z0-9+/]/.test(text.slice(padding)))
 }
 
+/**
+ * Counts the digits of base64 that a decoder takes: those before the padding. Each stands for six bits.
+ *
+ * Hyphen and underscore are digits to Node's decoder, which this agrees with. RFC 2045 §6.8, RFC 4648 §5.
+ */
+export function base64Digits(octets: Buffer): { readonly digits: number; readonly isPadded: boolean } {
+  const padding = octets.indexOf(PADDING)
+  const end = padding < 0 ? octets.length : padding
+  let digits = 0
+  for (let at = 0; at < end; at += 1) digits += IS_DIGIT[octets[at] ?? 0] ?? 0
+  return { digits, isPadded: padding >= 0 }
+}
+
+const PADDING = 0x3d
+const IS_DIGIT = Uint8Array.from({ length: 256 }, (_, octet) =>
+  /[A-Za-z0-9+/_-]/.test(String.fromCharCode(octet)) ? 1 : 0,
+)
+
 const IDENTITIES: ReadonlySet<string> = new Set(['7bit', '8bit', 'binary'])
 
 /**

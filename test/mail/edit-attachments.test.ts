@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { unabridged } from '../../src/mail/abridged.js'
 import { editMessage } from '../../src/mail/edit.js'
 import { withAttachmentsRenamed } from '../../src/mail/edit-attachments.js'
 import { EDIT_LIMITS } from '../../src/mail/limits.js'
@@ -133,11 +134,11 @@ describe('rename-attachments', () => {
     const limits = { ...EDIT_LIMITS, fileNameOctets: 5 }
     const change = (some: string): string =>
       withAttachmentsRenamed(
-        octets(disposed(`Content-Disposition: a; filename=${some}`)),
+        unabridged(octets(disposed(`Content-Disposition: a; filename=${some}`))),
         () => true,
         '.x',
         limits,
-      ).toString()
+      ).octets.toString()
     expect(change('abcde')).toContain('filename="abcde.x"')
     expect(change('abcdef')).toContain('filename="abcde.x"')
   })

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import iconv from 'iconv-lite'
 import { describe, expect, test } from 'vitest'
+import { unabridged } from '../../src/mail/abridged.js'
 import { editMessage } from '../../src/mail/edit.js'
 import { withTextReplaced } from '../../src/mail/edit-text.js'
 import { EDIT_LIMITS } from '../../src/mail/limits.js'
@@ -112,7 +113,7 @@ describe('replace-text', () => {
   test('leaves a text beyond the bound', () => {
     const limits = { ...EDIT_LIMITS, textOctets: 8 }
     const change = (body: string) =>
-      withTextReplaced(octets(`\r\n${body}`), () => 'new\r\n', limits).toString('latin1')
+      withTextReplaced(unabridged(octets(`\r\n${body}`)), () => 'new\r\n', limits).octets.toString('latin1')
     expect(change('123456\r\n')).toBe('\r\nnew\r\n')
     expect(change('1234567\r\n')).toBe('\r\n1234567\r\n')
   })
@@ -189,7 +190,7 @@ describe('replace-text', () => {
         }),
         (text) => {
           const message = octets('Content-Transfer-Encoding: quoted-printable\r\n\r\nred\r\n')
-          const after = withTextReplaced(message, () => `${text}|`)
+          const { octets: after } = withTextReplaced(unabridged(message), () => `${text}|`)
           expect(decodePart(after, mimeOutline(after).root).toString('latin1')).toBe(`${text}|`)
         },
       ),
