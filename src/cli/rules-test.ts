@@ -9,6 +9,7 @@ import type { Judges } from '../judge/judge.js'
 import { createJudges } from '../judge/judges.js'
 import { editMessage } from '../mail/edit.js'
 import { describeMessage } from '../mail/message.js'
+import { inMemory } from '../mail/source.js'
 import { examineMessage } from '../rules/examine.js'
 import { type ExplainedPart, type ExplainedRule, type Explanation, explain } from '../rules/explain.js'
 import { KnownMessage } from '../rules/known-message.js'
@@ -108,7 +109,7 @@ async function answersFor(
   const finding = examineMessage(rules, new KnownMessage(seen, session), 'delivery')
   if (finding.type !== 'asks' || seen.message === null) return null
   const { session: id, client, user, service } = session
-  return judges.ask(finding.judges, seen.message, { session: id, client, user, service })
+  return judges.ask(finding.judges, inMemory(seen.message), { session: id, client, user, service })
 }
 
 function linesOf(path: string, message: Buffer, explanation: Explanation): readonly string[] {

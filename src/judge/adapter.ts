@@ -2,6 +2,7 @@
  * What each kind of judge has to offer, and the words that they share. Owns how an answer and a trouble are made
  * harmless; knows nothing of budgets, places and memory, which are the same for all of them.
  */
+import type { MessageSource } from '../mail/source.js'
 import type { JudgeAddress } from '../rules/judge-settings.js'
 import type { JudgeAnswer } from '../rules/verdict.js'
 import { decodeText, safeText } from '../trace/safe-text.js'
@@ -10,14 +11,16 @@ import { FINDING_CODE_POINTS, QUOTED_CODE_POINTS, VERDICT_CODE_POINTS } from './
 
 /** One message and who fetches it. */
 export interface Question {
-  /** Without byte-stuffing. Must not be changed while it is asked about. */
-  readonly message: Buffer
+  /** Must not change while it is asked about. */
+  readonly message: MessageSource
   readonly about: JudgedSession
 }
 
 /** Why there is no answer: continues a sentence that begins with the judge ("refused the connection"). */
 export interface Trouble {
   readonly trouble: string
+  /** Whether the message could not be read: the judge has no part in it. */
+  readonly isOfMessage?: boolean
 }
 
 /** One judge of one kind. */
@@ -29,7 +32,8 @@ export interface Adapter {
   /**
    * Asks about one message.
    *
-   * @param signal ends the question: sockets and processes are gone once the promise is settled
+   * @param signal ends the question: sockets and processes are gone once the promise is settled, and the message is
+   *   read no further
    * @returns the answer or the trouble; never rejects
    */
   ask(question: Question, signal: AbortSignal): Promise<JudgeAnswer | Trouble>

@@ -2,12 +2,13 @@
  * ClamAV's daemon, asked by INSTREAM: the message goes over the socket, so that clamd needs no access to files.
  * Owns that one command of its language (clamd(8), "COMMANDS"); knows nothing of what a virus means to a rule.
  */
+import { exactPieces } from '../mail/exact-pieces.js'
+import type { MessageSource } from '../mail/source.js'
 import type { JudgeAddress } from '../rules/judge-settings.js'
 import type { JudgeAnswer } from '../rules/verdict.js'
 import { decodeText } from '../trace/safe-text.js'
 import { type Adapter, addressText, answerOf, quoted, type Trouble } from './adapter.js'
 import { exchange } from './exchange.js'
-import { PIECE_OCTETS } from './limits.js'
 
 // One line with the name of a signature. Those of ClamAV have less than a hundred characters.
 const ANSWER_OCTETS = 4_096
@@ -37,10 +38,9 @@ export function clamd(address: JudgeAddress): Adapter {
  * The command and the message in chunks, each behind its length in four octets; a length of zero ends them. The `z`
  * before the command asks for an answer that ends with NUL, by which a half one is told from a whole one.
  */
-function* instream(message: Buffer): Generator<Buffer> {
+async function* instream(message: MessageSource): AsyncGenerator<Buffer> {
   yield Buffer.from('zINSTREAM\0')
-  for (let at = 0; at < message.length; at += PIECE_OCTETS) {
-    const piece = message.subarray(at, at + PIECE_OCTETS)
+  for await (const piece of exactPieces(message)) {
     yield lengthOf(piece)
     yield piece
   }

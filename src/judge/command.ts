@@ -3,6 +3,8 @@
  * that it starts in its group; knows nothing of what the program does.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { exactPieces } from '../mail/exact-pieces.js'
+import type { MessageSource } from '../mail/source.js'
 import type { JudgeAnswer } from '../rules/verdict.js'
 import { safeText } from '../trace/safe-text.js'
 import {
@@ -15,6 +17,7 @@ import {
   type Trouble,
 } from './adapter.js'
 import { type JudgeLimits, QUOTED_CODE_POINTS } from './limits.js'
+import { readingTrouble, writePieces } from './write-pieces.js'
 
 // The first line is all that is ever shown of an output.
 const KEPT_OCTETS = 4_096
@@ -27,7 +30,8 @@ const USUAL_PATH = '/usr/local/bin:/usr/bin:/bin'
  * `POSTERN_CLIENT`, `POSTERN_USER` (empty where not known) and `POSTERN_SERVICE`.
  *
  * @param writes what it writes on stdout: a finding, of which the first line is told, or a message, which may be longer
- *   than the one it was given by as much as any output
+ *   than the one it was given by as much as any output; of one that does not lie in memory there is a bound of its own
+ *   besides, since what is written is kept in memory
  * @returns `clean` for exit status 0, `bad` for 1, trouble for everything else
  */
 export function command(
@@ -71,18 +75,19 @@ function environmentOf({ about }: Question): Record<string, string> {
 /** Resolves once the program has ended and nothing of its group is left. */
 async function follow(
   child: ChildProcessWithoutNullStreams,
-  message: Buffer,
+  message: MessageSource,
   writes: 'finding' | 'message',
   signal: AbortSignal,
   limits: JudgeLimits,
 ): Promise<JudgeAnswer | Trouble> {
   return await new Promise((resolve) => {
     const writesMessage = writes === 'message'
-    const most = limits.outputOctets + (writesMessage ? message.length : 0)
+    const { octets: most, text: mostText } = mostWritten(message, writesMessage, limits)
     const stdout = new FirstOctets(writesMessage ? most : KEPT_OCTETS)
     const stderr = new FirstOctets(KEPT_OCTETS)
     let written = 0
     let isTooMuch = false
+    let unreadable: Trouble | null = null
     let ending: NodeJS.Timeout | undefined
     const kill = (): void => killGroup(child)
     const letGo = (): void => {
@@ -115,13 +120,36 @@ async function follow(
       ending = setTimeout(() => setImmediate(letGo), limits.outputMs)
     })
     child.on('close', (status, killedBy) => {
-      if (isTooMuch) settle({ trouble: `wrote more than ${most} octets and was killed` })
+      if (isTooMuch) settle({ trouble: `wrote more than ${mostText} and was killed` })
+      else if (unreadable !== null) settle(unreadable)
       else settle(judgement(status, killedBy, stdout.octets, stderr.octets, writesMessage))
     })
     // A program may decide before it has read everything: EPIPE here says nothing against its verdict.
     child.stdin.on('error', () => {})
-    child.stdin.end(message)
+    const write = async (): Promise<void> => {
+      if (await writePieces(exactPieces(message), child.stdin)) child.stdin.end()
+    }
+    write().catch((error: unknown) => {
+      // It has decided without the rest, and its process id may be somebody else's by now.
+      if (child.exitCode !== null || child.signalCode !== null) return
+      // Killed before it sees the end of its input: what it says of a part is no verdict on the whole.
+      unreadable = readingTrouble(error)
+      kill()
+    })
   })
+}
+
+/** How much a program may write, also in words. */
+function mostWritten(
+  message: MessageSource,
+  writesMessage: boolean,
+  { outputOctets, writtenMessageOctets }: JudgeLimits,
+): { readonly octets: number; readonly text: string } {
+  const octets = outputOctets + (writesMessage ? message.octets : 0)
+  if (!writesMessage || message.inMemory !== null || octets <= writtenMessageOctets)
+    return { octets, text: `${octets} octets` }
+  const text = `${writtenMessageOctets} octets, the most that is kept in memory of a message so large,`
+  return { octets: writtenMessageOctets, text }
 }
 
 function judgement(

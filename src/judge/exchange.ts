@@ -5,12 +5,13 @@
 import { connect } from 'node:net'
 import type { JudgeAddress } from '../rules/judge-settings.js'
 import { connectionTrouble, type Trouble } from './adapter.js'
+import { readingTrouble, writePieces } from './write-pieces.js'
 
 /** What is written, and when its answer is whole. */
 export interface Exchange {
   readonly address: JudgeAddress
-  /** What is sent, in pieces; the next one is taken once the socket has room for it. */
-  readonly pieces: Iterable<Buffer>
+  /** What is sent, in pieces; the next one is taken once the socket has room for it. Closed where nobody wants more. */
+  readonly pieces: AsyncIterable<Buffer>
   /** Whether the writing side is closed behind the last piece. */
   readonly endsWriting: boolean
   /** Octets of the largest answer; a larger one is a trouble. */
@@ -25,13 +26,12 @@ export interface Exchange {
  * @param signal destroys the socket at once
  * @returns all octets of the answer, an empty one where the judge closed without a word; or the trouble. What was
  *   received before a connection broke counts as an answer: a judge that has had enough answers, closes, and resets
- *   the connection on which the message still comes.
+ *   the connection on which the message still comes. A message that cannot be read has no answer.
  */
 export async function exchange(asked: Exchange, signal: AbortSignal): Promise<Buffer | Trouble> {
   if (signal.aborted) return ABORTED
   return await new Promise((resolve) => {
     const received = new Received(asked.mostOctets)
-    const pieces = asked.pieces[Symbol.iterator]()
     const { address } = asked
     const socket = connect(
       'path' in address ? { path: address.path } : { host: address.host, port: address.port },
@@ -44,18 +44,12 @@ export async function exchange(asked: Exchange, signal: AbortSignal): Promise<Bu
     const abort = (): void => end(ABORTED)
     signal.addEventListener('abort', abort, { once: true })
 
-    const writeOn = (): void => {
-      while (!socket.destroyed && socket.writable) {
-        const piece = pieces.next()
-        if (piece.done === true) {
-          if (asked.endsWriting) socket.end()
-          return
-        }
-        if (!socket.write(piece.value)) return
-      }
+    const write = async (): Promise<void> => {
+      if ((await writePieces(asked.pieces, socket)) && asked.endsWriting) socket.end()
     }
-    socket.on('connect', writeOn)
-    socket.on('drain', writeOn)
+    socket.on('connect', () => {
+      write().catch((error: unknown) => end(readingTrouble(error)))
+    })
     socket.on('data', (octets) => {
       if (!received.add(octets)) end({ trouble: `gave an answer of more than ${asked.mostOctets} octets` })
       else if (asked.isWhole(received.octets)) end(received.octets)

@@ -4,6 +4,8 @@
  */
 import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
+import { exactPieces } from '../mail/exact-pieces.js'
+import type { MessageSource } from '../mail/source.js'
 import type { JudgeHow, JudgeSettings } from '../rules/judge-settings.js'
 import type { JudgeAnswer, JudgeAnswers, JudgeFailure } from '../rules/verdict.js'
 import { safeText } from '../trace/safe-text.js'
@@ -16,6 +18,7 @@ import { JUDGE_LIMITS, type JudgeLimits } from './limits.js'
 import { Places } from './places.js'
 import { rspamd } from './rspamd.js'
 import { spamd } from './spamd.js'
+import { readingTrouble } from './write-pieces.js'
 
 /** What tests set. */
 export interface JudgesOptions {
@@ -49,10 +52,13 @@ export function createJudges(settings: readonly JudgeSettings[], options: Judges
 
   return {
     async ask(names, message, about) {
-      const digest = digestOf(message)
+      const answered = new AbortController()
+      const digest = digestOf(message, answered.signal)
       const answers = await Promise.all(
         [...new Set(names)].map(async (name) => [name, await answerOf(name)] as const),
       )
+      // Whoever still waited for the digest has given up.
+      answered.abort()
       return new Map(answers) satisfies JudgeAnswers
 
       async function answerOf(name: string): Promise<JudgeAnswer | JudgeFailure> {
@@ -71,13 +77,26 @@ export function createJudges(settings: readonly JudgeSettings[], options: Judges
 /** What an answer takes in memory, output aside. */
 const ANSWER_OCTETS = 1_024
 
+/** Gives the digest of a message, or why the message cannot be read. Never rejects. */
+type Digest = () => Promise<string | Trouble>
+
 /** The digest of a message, computed once and only where somebody wants it: large messages are refused without. */
-function digestOf(message: Buffer): () => string {
-  let digest: string | null = null
-  return () => {
-    digest ??= createHash('sha256').update(message).digest('base64')
-    return digest
+function digestOf(message: MessageSource, signal: AbortSignal): Digest {
+  let digest: Promise<string | Trouble> | null = null
+  return async () => {
+    digest ??= readDigest(message, signal).catch(readingTrouble)
+    return await digest
   }
+}
+
+async function readDigest(message: MessageSource, signal: AbortSignal): Promise<string | Trouble> {
+  const hash = createHash('sha256')
+  if (message.inMemory !== null) return hash.update(message.inMemory).digest('base64')
+  for await (const piece of exactPieces(message)) {
+    if (signal.aborted) return CLOSED
+    hash.update(piece)
+  }
+  return hash.digest('base64')
 }
 
 function adapterFor(how: JudgeHow, limits: JudgeLimits): Adapter {
@@ -102,7 +121,7 @@ class Judge {
   readonly #places: Places
   readonly #memory: LRUCache<string, JudgeAnswer>
   /** Questions that nobody has answered yet, by what they ask. */
-  readonly #asked = new Map<string, Promise<JudgeAnswer | JudgeFailure>>()
+  readonly #asked = new Map<string, Promise<JudgeAnswer | Trouble>>()
   /** What ends each of them, with the reason. */
   readonly #endings = new Set<(reason: Trouble) => void>()
   #isClosed = false
@@ -114,26 +133,38 @@ class Judge {
     this.#memory = memory
   }
 
-  async ask(question: Question, digest: () => string): Promise<JudgeAnswer | JudgeFailure> {
+  async ask(question: Question, digest: Digest): Promise<JudgeAnswer | JudgeFailure> {
+    const said = await this.#ask(question, digest)
+    return 'trouble' in said ? this.#failure(said) : said
+  }
+
+  async #ask(question: Question, digest: Digest): Promise<JudgeAnswer | Trouble> {
     const { message, about } = question
-    const { mostOctets } = this.#settings
-    if (message.length > mostOctets) {
-      return this.#failure({
-        trouble: `was not asked: the message has ${message.length} octets, and it is asked about at most ${mostOctets}`,
-      })
+    const { mostOctets, budgetMs } = this.#settings
+    if (message.octets > mostOctets) {
+      return {
+        trouble: `was not asked: the message has ${message.octets} octets, and it is asked about at most ${mostOctets}`,
+      }
     }
+    const until = performance.now() + budgetMs
+    const tooSlow = { trouble: `was not asked: the message could not be read within ${this.#budgetText}` }
+    const content = await this.#within(budgetMs, tooSlow, digest)
+    if (typeof content !== 'string') return content
     const user = this.#adapter.isToldUser ? about.user : null
-    const key = JSON.stringify([this.#settings.name, user, digest()])
+    const key = JSON.stringify([this.#settings.name, user, content])
     const remembered = this.#memory.get(key)
     if (remembered !== undefined) return remembered
-    const asked = this.#asked.get(key)
-    if (asked !== undefined) return await asked
+    for (let asked = this.#asked.get(key); asked !== undefined; asked = this.#asked.get(key)) {
+      const said = await asked
+      // That somebody else can no longer read the same content says nothing of what is at hand here.
+      if (!('trouble' in said) || said.isOfMessage !== true) return said
+    }
 
-    const answer = this.#askNow(question)
+    const answer = this.#askNow(question, until - performance.now())
     this.#asked.set(key, answer)
     const said = await answer
     this.#asked.delete(key)
-    if (!('failed' in said) && !this.#isClosed) this.#memory.set(key, said)
+    if (!('trouble' in said) && !this.#isClosed) this.#memory.set(key, said)
     return said
   }
 
@@ -142,21 +173,33 @@ class Judge {
     for (const end of this.#endings) end(CLOSED)
   }
 
-  /** Asks within the budget: whatever an adapter still has to put away, nobody waits longer. Never rejects. */
-  async #askNow(question: Question): Promise<JudgeAnswer | JudgeFailure> {
-    if (this.#isClosed) return this.#failure(CLOSED)
+  async #askNow(question: Question, withinMs: number): Promise<JudgeAnswer | Trouble> {
+    const lateness = this.#lateness(this.#places.isFull)
+    return await this.#within(withinMs, lateness, (signal) => this.#askInPlace(question, signal))
+  }
+
+  /**
+   * Does something within a time: whatever still has to be put away, nobody waits longer.
+   *
+   * @param work must not reject
+   */
+  async #within<Value>(
+    ms: number,
+    lateness: Trouble,
+    work: (signal: AbortSignal) => Promise<Value | Trouble>,
+  ): Promise<Value | Trouble> {
+    if (this.#isClosed) return CLOSED
     return await new Promise((resolve) => {
       const aborting = new AbortController()
-      const waitsForPlace = this.#places.isFull
-      const end = (said: JudgeAnswer | Trouble): void => {
+      const end = (outcome: Value | Trouble): void => {
         clearTimeout(timer)
         this.#endings.delete(end)
-        resolve('trouble' in said ? this.#failure(said) : said)
+        resolve(outcome)
         aborting.abort()
       }
-      const timer = setTimeout(() => end(this.#lateness(waitsForPlace)), this.#settings.budgetMs)
+      const timer = setTimeout(() => end(lateness), ms)
       this.#endings.add(end)
-      void this.#askInPlace(question, aborting.signal).then(end)
+      void work(aborting.signal).then(end)
     })
   }
 
@@ -176,12 +219,16 @@ class Judge {
   }
 
   #lateness(waitedForPlace: boolean): Trouble {
-    const { budgetMs, atOnce } = this.#settings
-    const time = budgetMs >= 1_000 ? `${Math.round(budgetMs / 100) / 10} s` : `${budgetMs} ms`
+    const { atOnce } = this.#settings
     const others = atOnce === 1 ? 'another question' : `${atOnce} others`
     return {
-      trouble: `gave no answer within ${time}${waitedForPlace ? `, in which it was busy with ${others}` : ''}`,
+      trouble: `gave no answer within ${this.#budgetText}${waitedForPlace ? `, in which it was busy with ${others}` : ''}`,
     }
+  }
+
+  get #budgetText(): string {
+    const { budgetMs } = this.#settings
+    return budgetMs >= 1_000 ? `${Math.round(budgetMs / 100) / 10} s` : `${budgetMs} ms`
   }
 
   #failure({ trouble }: Trouble): JudgeFailure {

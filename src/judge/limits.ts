@@ -16,13 +16,15 @@ export interface JudgeLimits {
   readonly answerOctets: number
   /** Largest output of a program on stdout and stderr together; one that writes more is killed. */
   readonly outputOctets: number
+  /** Largest message that a program may write in the place of one that does not lie in memory; it is kept there itself. */
+  readonly writtenMessageOctets: number
   /** How long the output of a program is read on once it has ended and its process group was killed. */
   readonly outputMs: number
 }
 
 /** The defaults, which nothing but tests changes. */
 export const JUDGE_LIMITS: JudgeLimits = {
-  // Each keeps its message in memory, and whoever waits behind so many gets no answer in time anyway.
+  // Each keeps its message, in memory or in an open file, and whoever waits behind so many gets no answer in time anyway.
   mostWaiting: 100,
   // About a kilobyte each: ten megabytes, and more messages than a large maildrop lists in one poll.
   cachedAnswers: 10_000,
@@ -34,6 +36,8 @@ export const JUDGE_LIMITS: JudgeLimits = {
   answerOctets: 1_048_576,
   // Only first lines are kept; a program that writes more than this is not a judge but a copier.
   outputOctets: 1_048_576,
+  // As large as the largest message that a session may hold in memory.
+  writtenMessageOctets: 67_108_864,
   // What it wrote is in the pipe already; only somebody that left its group can keep the pipe open.
   outputMs: 500,
 }
@@ -49,6 +53,3 @@ export const FINDING_CODE_POINTS = 512
 
 /** Longest quotation of what a judge said within the text of a failure, in code points. */
 export const QUOTED_CODE_POINTS = 200
-
-/** Octets that are written to a judge's socket at one time, so that an answer that comes early is read early. */
-export const PIECE_OCTETS = 65_536

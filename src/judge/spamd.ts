@@ -2,12 +2,14 @@
  * SpamAssassin's daemon, asked by SPAMC SYMBOLS. Owns that one request of its protocol (version 1.5, as its
  * `spamd/PROTOCOL` describes it); knows nothing of what spam means to a rule.
  */
+import { exactPieces } from '../mail/exact-pieces.js'
+import type { MessageSource } from '../mail/source.js'
 import type { JudgeAddress } from '../rules/judge-settings.js'
 import type { JudgeAnswer } from '../rules/verdict.js'
 import { decodeText, safeText } from '../trace/safe-text.js'
 import { type Adapter, addressText, answerOf, quoted, type Trouble } from './adapter.js'
 import { exchange } from './exchange.js'
-import { type JudgeLimits, PIECE_OCTETS } from './limits.js'
+import type { JudgeLimits } from './limits.js'
 
 /**
  * Asks spamd at an address.
@@ -36,12 +38,12 @@ export function spamd(address: JudgeAddress, user: string | null, limits: JudgeL
   }
 }
 
-function* symbols(message: Buffer, user: string | null): Generator<Buffer> {
+async function* symbols(message: MessageSource, user: string | null): AsyncGenerator<Buffer> {
   // Spelled as spamd does: it compares the names of its headers octet for octet.
-  const lines = ['SYMBOLS SPAMC/1.5', `Content-length: ${message.length}`]
+  const lines = ['SYMBOLS SPAMC/1.5', `Content-length: ${message.octets}`]
   if (user !== null) lines.push(`User: ${safeText(user)}`)
   yield Buffer.from(`${lines.join('\r\n')}\r\n\r\n`)
-  for (let at = 0; at < message.length; at += PIECE_OCTETS) yield message.subarray(at, at + PIECE_OCTETS)
+  yield* exactPieces(message)
 }
 
 const STATUS = /^SPAMD\/[0-9.]{1,8} ([0-9]{1,5}) ?(.*)$/

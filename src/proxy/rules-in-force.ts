@@ -9,6 +9,7 @@ import type { RulesSettings } from '../config/settings.js'
 import { formatDuration } from '../config/units.js'
 import type { JudgedSession, Judges } from '../judge/judge.js'
 import { createJudges } from '../judge/judges.js'
+import { inMemory, type MessageSource } from '../mail/source.js'
 import { QUARANTINE_LIMITS } from '../quarantine/limits.js'
 import { openQuarantine, type Quarantine } from '../quarantine/quarantine.js'
 import type { MaildropAnswer, MaildropQuestion } from '../relay/maildrop.js'
@@ -328,10 +329,10 @@ export class RulesInForce {
   ): Promise<MaildropAnswer> {
     const { session, service, client } = about
     const user = about.user()
-    const { message } = question
+    const message = inMemory(question.message)
     if (question.type === 'judge') {
       const judged = { session, service, user, client: addressOf(client) }
-      return { type: 'judged', answers: await askWithin(generation.judges, question, judged) }
+      return { type: 'judged', answers: await askWithin(generation.judges, question, message, judged) }
     }
     if (this.#quarantine === null) return { type: 'failed', text: 'there is no quarantine' }
     const { rule, reason, uniqueId } = question
@@ -371,7 +372,8 @@ export class RulesInForce {
 /** Asks judges, and waits no longer for any of them than the rule wants. */
 async function askWithin(
   judges: Judges,
-  { judges: names, budgetMs, message }: Extract<MaildropQuestion, { type: 'judge' }>,
+  { judges: names, budgetMs }: Extract<MaildropQuestion, { type: 'judge' }>,
+  message: MessageSource,
   about: JudgedSession,
 ): Promise<JudgeAnswers> {
   if (budgetMs === null) return await judges.ask(names, message, about)

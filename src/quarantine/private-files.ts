@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { lstat, mkdir, open, rename, rm } from 'node:fs/promises'
+import { type FileHandle, lstat, mkdir, open, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { errorCode, QuarantineError, shellWord, wordsOf } from './quarantine-error.js'
 
@@ -67,12 +67,13 @@ function noFolder(folder: string): QuarantineError {
 /**
  * Writes a file for its owner alone, in one step as others see it, and so that it outlives a loss of power.
  *
+ * @param contents whole, or in pieces, of which the next one is taken when the one before is written
  * @param draftFolder where it grows, in the same file system
- * @throws the system's error; nothing is left behind then
+ * @throws the system's error, or that of the pieces; nothing is left behind then
  */
 export async function writeDurably(
   file: string,
-  contents: Buffer | string,
+  contents: AsyncIterable<Buffer> | string,
   draftFolder: string,
 ): Promise<void> {
   const draft = join(draftFolder, `${basename(file)}.${randomBytes(6).toString('hex')}`)
@@ -83,7 +84,7 @@ export async function writeDurably(
       0o600,
     )
     try {
-      await handle.writeFile(contents)
+      await writeFile(handle, contents)
       await handle.sync()
     } finally {
       await handle.close()
@@ -117,7 +118,7 @@ export async function removeDurably(file: string): Promise<void> {
  * @throws the system's error
  */
 export async function readPrivate(file: string, maximum: number): Promise<Buffer | null> {
-  let handle: Awaited<ReturnType<typeof open>>
+  let handle: FileHandle
   try {
     // Not blocking: a pipe in its place would be waited for.
     handle = await open(file, constants.O_RDONLY | noFollow | nonBlocking)

@@ -16,6 +16,8 @@
 import { createHash } from 'node:crypto'
 import { lstat, readdir, rm, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
+import { exactPieces } from '../mail/exact-pieces.js'
+import { inMemory, type MessageSource } from '../mail/source.js'
 import {
   ABANDONED_AFTER_MS,
   ID_DIGITS,
@@ -72,10 +74,10 @@ export interface Quarantine {
   /**
    * Keeps a message, once for each content.
    *
-   * @param message as the server sent it, without byte-stuffing; stored octet for octet
-   * Never rejects.
+   * @param message as the server sent it; stored octet for octet, read piece by piece, twice
+   * Never rejects: a message that cannot be read is one that cannot be kept.
    */
-  keep(message: Buffer, about: KeptAbout): Promise<KeepResult>
+  keep(message: MessageSource, about: KeptAbout): Promise<KeepResult>
   /** All messages, the oldest first. @throws QuarantineError where the folder cannot be read */
   list(): Promise<readonly QuarantinedMessage[]>
   /** One message. @param id its first digits, at least four @throws QuarantineError */
@@ -183,7 +185,7 @@ class Store implements Quarantine {
     return this.#released.has(id.slice(0, ID_DIGITS))
   }
 
-  async keep(message: Buffer, about: KeptAbout): Promise<KeepResult> {
+  async keep(message: MessageSource, about: KeptAbout): Promise<KeepResult> {
     return await this.#inTurn(async () => {
       try {
         return await this.#keep(message, about)
@@ -193,27 +195,29 @@ class Store implements Quarantine {
     })
   }
 
-  async #keep(message: Buffer, about: KeptAbout): Promise<KeepResult> {
-    const sha256 = sha256Of(message)
+  async #keep(message: MessageSource, about: KeptAbout): Promise<KeepResult> {
+    const { octets } = message
+    const sha256 = await sha256Of(message)
     const id = idOf(sha256)
     if (await exists(this.#note(sha256))) return { type: 'released' }
-    if (await this.#hasCopy(sha256, message.length)) return { type: 'kept', id }
-    if (!this.#hasRoomFor(message.length)) {
+    if (await this.#hasCopy(sha256, octets)) return { type: 'kept', id }
+    if (!this.#hasRoomFor(octets)) {
       // Somebody may have made room meanwhile.
       await this.#scan()
-      if (!this.#hasRoomFor(message.length)) return this.#failed(this.#fullText(message.length))
+      if (!this.#hasRoomFor(octets)) return this.#failed(this.#fullText(octets))
     }
     const file = join(this.directory, 'new', sha256)
     const drafts = join(this.directory, 'tmp')
     // The sidecar first: nobody ever sees a message that says nothing of why it is here.
-    await writeDurably(this.#sidecar(sha256), sidecarText(describeKept(message, about), sha256), drafts)
+    const sidecar = sidecarText(describeKept(message.beginning, about), sha256)
+    await writeDurably(this.#sidecar(sha256), sidecar, drafts)
     try {
-      await writeDurably(file, message, drafts)
+      await writeDurably(file, sameAs(sha256, message), drafts)
     } catch (error) {
       await rm(this.#sidecar(sha256), { force: true }).catch(() => {})
       throw error
     }
-    this.#remember({ sha256, file, octets: message.length, at: about.at })
+    this.#remember({ sha256, file, octets, at: about.at })
     return { type: 'kept', id }
   }
 
@@ -233,7 +237,7 @@ class Store implements Quarantine {
         const copy = await this.#find(id)
         const content = await readPrivate(copy.file, Number.POSITIVE_INFINITY)
         if (content === null) throw this.#unknown(id)
-        const isIntact = sha256Of(content) === copy.sha256
+        const isIntact = (await sha256Of(inMemory(content))) === copy.sha256
         return { message: await this.#describe(copy), content, isIntact }
       }),
     )
@@ -444,8 +448,20 @@ interface FolderState {
 
 const NEVER: FolderState = { mtimeMs: -1, isSettled: false }
 
-function sha256Of(content: Buffer): string {
-  return createHash('sha256').update(content).digest('hex')
+async function sha256Of(message: MessageSource): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const piece of exactPieces(message)) hash.update(piece)
+  return hash.digest('hex')
+}
+
+/** Reads a message once more. Throws where it is not the one that was read before: its file is named after that one. */
+async function* sameAs(sha256: string, message: MessageSource): AsyncGenerator<Buffer> {
+  const hash = createHash('sha256')
+  for await (const piece of exactPieces(message)) {
+    hash.update(piece)
+    yield piece
+  }
+  if (hash.digest('hex') !== sha256) throw new Error('it was another message when it was read once more')
 }
 
 function idOf(sha256: string): string {

@@ -37,7 +37,7 @@ export interface Sidecar {
 /** Version of the format: a reader leaves alone what it does not know. */
 const VERSION = 1
 
-/** Describes a message that is about to be kept. Never fails. */
+/** Describes a message that is about to be kept. @param message its beginning at least. Never fails. */
 export function describeKept(message: Buffer, about: KeptAbout | null): Sidecar {
   const facts = describeMessage(message.subarray(0, MOST_HEADER_OCTETS))
   return {

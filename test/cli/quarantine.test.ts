@@ -6,6 +6,7 @@ import { exitCodeOf } from '../../src/cli/failure.js'
 import { createProgram } from '../../src/cli/program.js'
 import { registerQuarantine } from '../../src/cli/quarantine.js'
 import { defaultQuarantineDirectory } from '../../src/cli/state-directory.js'
+import { inMemory } from '../../src/mail/source.js'
 import { QUARANTINE_LIMITS } from '../../src/quarantine/limits.js'
 import { openQuarantine } from '../../src/quarantine/quarantine.js'
 import { type TemporaryDirectory, temporaryDirectory } from '../support/tools.js'
@@ -33,7 +34,7 @@ afterEach(() => {
 async function keep(message: Buffer, rule = 'dangerous'): Promise<string> {
   const store = await openQuarantine(directory, QUARANTINE_LIMITS)
   store.close()
-  const kept = await store.keep(message, {
+  const kept = await store.keep(inMemory(message), {
     rule,
     reason: 'attachments.exists(a, a.name.endsWith(".exe"))',
     user: 'bob',

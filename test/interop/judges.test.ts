@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Judges } from '../../src/judge/judge.js'
 import { createJudges } from '../../src/judge/judges.js'
+import { inMemory, type MessageSource } from '../../src/mail/source.js'
 import type { JudgeHow, JudgeSettings } from '../../src/rules/judge-settings.js'
 import type { JudgeAnswer, JudgeFailure } from '../../src/rules/verdict.js'
 import {
@@ -19,6 +20,7 @@ import {
   startRspamd,
   startSpamd,
 } from '../support/judge-daemons.js'
+import { bothWays } from '../support/message-source.js'
 import { haveCorpus, readCorpus, realThing } from '../support/real.js'
 import { until } from '../support/tools.js'
 
@@ -34,15 +36,24 @@ function judgesOf(how: JudgeHow, changed: Partial<JudgeSettings> = {}): Judges {
   return createJudges([{ name: 'j', budgetMs: 60_000, atOnce: 4, mostOctets: 50_000_000, how, ...changed }])
 }
 
-async function ask(judges: Judges, message: Buffer): Promise<JudgeAnswer | JudgeFailure | undefined> {
-  return (await judges.ask(['j'], message, ABOUT)).get('j')
+async function ask(
+  judges: Judges,
+  message: Buffer | MessageSource,
+): Promise<JudgeAnswer | JudgeFailure | undefined> {
+  const source = Buffer.isBuffer(message) ? inMemory(message) : message
+  return (await judges.ask(['j'], source, ABOUT)).get('j')
 }
 
+/** The answer about a message that lies in memory, and about the same one that does not: there is only one. */
 async function askOnce(how: JudgeHow, message: Buffer, changed: Partial<JudgeSettings> = {}) {
-  const judges = judgesOf(how, changed)
-  const answer = await ask(judges, message)
-  judges.close()
-  return answer
+  const answers: unknown[] = []
+  for (const source of bothWays(message)) {
+    const judges = judgesOf(how, changed)
+    answers.push(await ask(judges, source))
+    judges.close()
+  }
+  expect(answers[1]).toEqual(answers[0])
+  return answers[0]
 }
 
 /** What must be true of every real judge, whatever goes wrong with it. */
@@ -183,7 +194,7 @@ describe.skipIf(!realThing('rspamd'))('a real rspamd', () => {
 
   test('gets the session for its log', async () => {
     const judges = judgesOf(how)
-    await judges.ask(['j'], mail('hello', 'text'), { ...ABOUT, session: 'c41f-7' })
+    await judges.ask(['j'], inMemory(mail('hello', 'text')), { ...ABOUT, session: 'c41f-7' })
     judges.close()
     await until('a line of its log', () => daemon.log().includes('qid: <c41f-7>'))
   })

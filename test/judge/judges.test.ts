@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createJudges } from '../../src/judge/judges.js'
 import { JUDGE_LIMITS } from '../../src/judge/limits.js'
+import { inMemory } from '../../src/mail/source.js'
 import type { JudgeHow } from '../../src/rules/judge-settings.js'
 import { until } from '../support/tools.js'
 import {
@@ -79,7 +80,7 @@ describe('createJudges', () => {
       settings(clamdAt(deaf.server), { name: 'deaf', budgetMs: 300 }),
       settings(clamdAt(server), { name: 'not asked' }),
     ])
-    const answers = await judges.ask(['virus', 'gone', 'deaf', 'virus', 'n\x1bone'], MESSAGE, ABOUT)
+    const answers = await judges.ask(['virus', 'gone', 'deaf', 'virus', 'n\x1bone'], inMemory(MESSAGE), ABOUT)
     expect(answers).toEqual(
       new Map<string, unknown>([
         ['virus', { verdict: 'infected', score: null, finding: 'Evil' }],
@@ -88,7 +89,7 @@ describe('createJudges', () => {
         ['n\x1bone', { failed: 'there is no judge named "n\\x1bone"' }],
       ]),
     )
-    expect(await judges.ask([], MESSAGE, ABOUT)).toEqual(new Map())
+    expect(await judges.ask([], inMemory(MESSAGE), ABOUT)).toEqual(new Map())
     judges.close()
   })
 
@@ -237,7 +238,9 @@ describe('createJudges', () => {
       settings(clamdAt(server), { name: 'virus', atOnce: 1 }),
       settings(hookAt(hook), { name: 'hook' }),
     ])
-    const answers = [mail(1), mail(2)].map((message) => judges.ask(['virus', 'hook'], message, ABOUT))
+    const answers = [mail(1), mail(2)].map((message) =>
+      judges.ask(['virus', 'hook'], inMemory(message), ABOUT),
+    )
     await until('the questions to arrive', () => server.connections === 1 && hook.connections === 2)
     judges.close()
     for (const answer of (await Promise.all(answers)).flatMap((one) => [...one.values()])) {

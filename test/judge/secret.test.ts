@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { createJudges } from '../../src/judge/judges.js'
 import { SECRET_CHARACTERS } from '../../src/judge/limits.js'
 import { readSecret } from '../../src/judge/secret.js'
+import { inMemory } from '../../src/mail/source.js'
 import type { JudgeHow, JudgeSecret } from '../../src/rules/judge-settings.js'
 import { type TemporaryDirectory, temporaryDirectory } from '../support/tools.js'
 import { ABOUT, httpStandIn, MESSAGE, type StandIn, settings } from './stand-ins.js'
@@ -85,7 +86,8 @@ describe('a judge with a secret in a file', () => {
       })
       const file = fileWith('first\n')
       const judges = createJudges([settings({ ...how(`http://127.0.0.1:${server.port}`, { file }) })])
-      const ask = async (text: string) => (await judges.ask(['j'], Buffer.from(text), ABOUT)).get('j')
+      const ask = async (text: string) =>
+        (await judges.ask(['j'], inMemory(Buffer.from(text)), ABOUT)).get('j')
       expect(await ask('a')).toMatchObject({ verdict: 'clean' })
       writeFileSync(file, 'second\n')
       expect(await ask('b')).toMatchObject({ verdict: 'clean' })

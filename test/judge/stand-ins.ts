@@ -7,6 +7,7 @@ import { createServer as createHttpServer, type IncomingMessage, type ServerResp
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import type { JudgedSession, Judges } from '../../src/judge/judge.js'
 import { createJudges, type JudgesOptions } from '../../src/judge/judges.js'
+import { inMemory, type MessageSource } from '../../src/mail/source.js'
 import type { JudgeHow, JudgeSettings } from '../../src/rules/judge-settings.js'
 import type { JudgeAnswer, JudgeFailure } from '../../src/rules/verdict.js'
 import { until } from '../support/tools.js'
@@ -39,7 +40,7 @@ export async function askOnce(
 }
 
 export interface AskOptions {
-  readonly message?: Buffer
+  readonly message?: Buffer | MessageSource
   readonly about?: JudgedSession
   readonly changed?: Partial<JudgeSettings>
   readonly options?: JudgesOptions
@@ -49,10 +50,11 @@ export interface AskOptions {
 export async function askFor(
   name: string,
   judges: Judges,
-  message: Buffer = MESSAGE,
+  message: Buffer | MessageSource = MESSAGE,
   about: JudgedSession = ABOUT,
 ): Promise<JudgeAnswer | JudgeFailure> {
-  const answer = (await judges.ask([name], message, about)).get(name)
+  const source = Buffer.isBuffer(message) ? inMemory(message) : message
+  const answer = (await judges.ask([name], source, about)).get(name)
   if (answer === undefined) throw new Error(`no answer of "${name}"`)
   return answer
 }
@@ -107,7 +109,8 @@ export async function httpStandIn(
   return await listening(server)
 }
 
-async function listening(server: Server, path?: string): Promise<StandIn> {
+/** Listens on 127.0.0.1 or a Unix socket, and counts connections. */
+export async function listening(server: Server, path?: string): Promise<StandIn> {
   const sockets = new Set<Socket>()
   const closed = new WeakSet<Socket>()
   let connections = 0
