@@ -15,7 +15,7 @@ import { createLog, type Logger } from './log-destination.js'
 import { checkOptions, type RunOptions } from './options.js'
 import { note } from './standard-streams.js'
 import { nodeAgeWarning, refuseUnsafeEnvironment } from './start-warnings.js'
-import { defaultQuarantineDirectory } from './state-directory.js'
+import { defaultQuarantineDirectory, defaultSpoolDirectory } from './state-directory.js'
 import { Watching } from './watching.js'
 
 /** Longest time for sessions of the demo to end; nobody waits for its mail. */
@@ -99,7 +99,11 @@ export async function demo(
 
 /** The sample rules, in force. They name no quarantine, so that nothing of the places is touched. */
 function demoRules(log: Logger): Promise<RulesInForce> {
-  const places = { workingDirectory: process.cwd(), quarantineDirectory: defaultQuarantineDirectory() }
+  const places = {
+    workingDirectory: process.cwd(),
+    quarantineDirectory: defaultQuarantineDirectory(),
+    spoolDirectory: defaultSpoolDirectory(),
+  }
   return RulesInForce.ofTexts([SAMPLE_RULES], DEFAULT_RULES, places, log)
 }
 

@@ -25,7 +25,7 @@ import { createLog, type Logger } from './log-destination.js'
 import { type CheckedOptions, checkOptions, currentSurroundings, type RunOptions } from './options.js'
 import { note } from './standard-streams.js'
 import { nodeAgeWarning, refuseUnsafeEnvironment, settingsWarnings } from './start-warnings.js'
-import { defaultQuarantineDirectory } from './state-directory.js'
+import { defaultQuarantineDirectory, defaultSpoolDirectory } from './state-directory.js'
 import { PROGRAM } from './version.js'
 import { Watching } from './watching.js'
 
@@ -241,7 +241,11 @@ async function reload(
 }
 
 function rulesPlaces(): RulesPlaces {
-  return { workingDirectory: process.cwd(), quarantineDirectory: defaultQuarantineDirectory() }
+  return {
+    workingDirectory: process.cwd(),
+    quarantineDirectory: defaultQuarantineDirectory(),
+    spoolDirectory: defaultSpoolDirectory(),
+  }
 }
 
 function logLevel({ log: { level } }: Settings, face: RunFace): LogLevel {

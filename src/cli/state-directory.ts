@@ -22,6 +22,11 @@ export function stateDirectory(): string {
   )
 }
 
+/** The folder for messages larger than memory is given, where nobody names one. Not that of the system's temporary files, which often is memory. */
+export function defaultSpoolDirectory(): string {
+  return join(stateDirectory(), 'spool')
+}
+
 /** The folder of the quarantine where nobody names one, beside everything else that postern keeps. */
 export function defaultQuarantineDirectory(): string {
   return join(stateDirectory(), 'quarantine')

@@ -61,6 +61,7 @@ export const DEFAULT_WRITE: Omit<WriteSettings, 'file'> = {
 export const DEFAULT_RULES: RulesSettings = {
   paths: [],
   quarantineDirectory: null,
+  spoolDirectory: null,
   verdictsFile: null,
   keepsClientsAlive: true,
 }

@@ -68,7 +68,14 @@ const ENTRIES: Readonly<Record<keyof Limits, Entry>> = {
     'octets',
     1_024,
     64 * MIB,
-    'Largest message that a breakpoint can hold, and that rules can look at or change as a whole.',
+    'Largest message that is kept in memory: for a breakpoint to hold it, or for rules to look at or change it.',
+  ],
+  spooledMessageOctets: [
+    'spooled-message',
+    'octets',
+    1_024,
+    1_024 * MIB,
+    'Largest message that rules can look at or change as a whole. What exceeds held-message lies in a file meanwhile.',
   ],
   headerOctets: ['header', 'octets', 4_096, 4 * MIB, 'Largest header section that rules look at or change.'],
   listingOctets: [

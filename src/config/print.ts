@@ -57,12 +57,13 @@ function controlSource(control: ControlSettings): object {
 
 /** Without files nothing is said: the other keys would have nothing to be about. */
 function rulesSource(rules: RulesSettings): object {
-  const { paths, quarantineDirectory, verdictsFile, keepsClientsAlive } = rules
+  const { paths, quarantineDirectory, spoolDirectory, verdictsFile, keepsClientsAlive } = rules
   if (paths.length === 0) return {}
   return {
     rules: {
       files: paths,
       ...(quarantineDirectory === null ? {} : { quarantine: quarantineDirectory }),
+      ...(spoolDirectory === null ? {} : { spool: spoolDirectory }),
       ...(verdictsFile === null ? {} : { verdicts: verdictsFile }),
       'keep-alive': keepsClientsAlive,
     },

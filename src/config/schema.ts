@@ -305,6 +305,11 @@ const rules = z
             'Maildir for messages that a rule takes away. Relative to this file. Default quarantine, beside the directory of the local authority.',
           )
           .optional(),
+        spool: file
+          .describe(
+            'Folder for messages larger than held-message while rules look at them, in files without names. Relative to this file. Default spool, beside the quarantine.',
+          )
+          .optional(),
         verdicts: file
           .describe(
             'File that remembers what rules said of messages, so that a restart costs nothing. Relative to this file. Without it they are remembered in memory alone.',

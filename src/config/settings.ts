@@ -81,6 +81,8 @@ export interface RulesSettings {
   readonly paths: readonly string[]
   /** Maildir for messages that a rule takes away, absolute; null is the usual place beside the authority. */
   readonly quarantineDirectory: string | null
+  /** Folder of messages larger than memory is given, while rules look at them; absolute, null is the usual place. */
+  readonly spoolDirectory: string | null
   /** File that remembers verdicts beyond a restart, absolute; null remembers them in memory alone. */
   readonly verdictsFile: string | null
   /** Whether clients get signs of life within the status line while a rule or a person takes long. */

@@ -73,6 +73,7 @@ function settleRules(source: NonNullable<ConfigSource['rules']>, directory: stri
   return {
     paths: asList(named.files).map((path) => resolve(directory, path)),
     quarantineDirectory: absolute(directory, named.quarantine),
+    spoolDirectory: absolute(directory, named.spool),
     verdictsFile: absolute(directory, named.verdicts),
     keepsClientsAlive: named['keep-alive'] ?? DEFAULT_RULES.keepsClientsAlive,
   }

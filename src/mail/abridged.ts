@@ -21,6 +21,8 @@ export interface Gap {
   readonly decoded: number
   /** There was padding among them: digits behind them do not count. */
   readonly isPadded: boolean
+  /** The last of them ends with CRLF, not with a bare LF. */
+  readonly isCrlfEnded: boolean
 }
 
 /** A message without byte-stuffing, and what of it is not here. */

@@ -11,7 +11,12 @@ const BEYOND_LATIN_1 = /[^\0-\xff]/
 const EVERY_BEYOND_LATIN_1 = /[^\0-\xff]/gu
 
 const DOT = 0x2e
+const CR = 0x0d
+const LF = 0x0a
+const DOT_LINE = Buffer.from('\r\n.', 'latin1')
 const STUFFED_LINE = Buffer.from('\r\n..', 'latin1')
+const TERMINATION = Buffer.from('.\r\n', 'latin1')
+const LINE_END_AND_TERMINATION = Buffer.from('\r\n.\r\n', 'latin1')
 
 /**
  * Writes a status line with its CRLF.
@@ -58,12 +63,22 @@ export function encodeCommand(command: Pick<Command, 'verb' | 'keyword' | 'argum
  * RFC 1939 §3.
  */
 export function encodeContent(content: Buffer): Buffer {
-  const text = content.toString('latin1')
-  const stuffed = text.startsWith('.')
-    ? `.${text.replaceAll('\r\n.', '\r\n..')}`
-    : text.replaceAll('\r\n.', '\r\n..')
-  const end = stuffed === '' || stuffed.endsWith('\r\n') ? '.\r\n' : '\r\n.\r\n'
-  return Buffer.from(stuffed + end, 'latin1')
+  const stuffed = stuffLines(content, true)
+  const isEnded = stuffed.length === 0 || (stuffed.at(-1) === LF && stuffed.at(-2) === CR)
+  return Buffer.concat([stuffed, isEnded ? TERMINATION : LINE_END_AND_TERMINATION])
+}
+
+/**
+ * Byte-stuffs a stretch of content.
+ *
+ * @param isBehindCrlf whether it stands at the start of a line
+ * @returns as many lines; the same octets where nothing is to be stuffed. RFC 1939 §3.
+ */
+export function stuffLines(content: Buffer, isBehindCrlf: boolean): Buffer {
+  const isFirst = isBehindCrlf && content[0] === DOT
+  if (!isFirst && !content.includes(DOT_LINE)) return content
+  const text = content.toString('latin1').replaceAll('\r\n.', '\r\n..')
+  return Buffer.from(isFirst ? `.${text}` : text, 'latin1')
 }
 
 /**
@@ -80,3 +95,37 @@ export function removeByteStuffing(content: Buffer): Buffer {
   const plain = text.replaceAll('\r\n..', '\r\n.')
   return Buffer.from(plain.startsWith('..') ? plain.slice(1) : plain, 'latin1')
 }
+
+/** Removes byte-stuffing from content that comes in pieces. See {@link removeByteStuffing}. */
+export class Unstuffer {
+  /** What may belong to the beginning of a stuffed line. Before the first octet it is as behind a line. */
+  #waiting: Buffer = CRLF
+  #left = CRLF.length
+
+  /** Takes the next piece, torn anywhere. @returns what is certain of the content by now */
+  take(piece: Buffer): Buffer {
+    // By itself the beginning of a piece is none of a line.
+    const octets = Buffer.concat([WITHIN_LINE, this.#waiting, piece])
+    const end = octets.toString('latin1', Math.max(0, octets.length - 3))
+    const waiting = STUFFED_BEGINNINGS.find((beginning) => end.endsWith(beginning))?.length ?? 0
+    const certain = octets.length - waiting
+    this.#waiting = octets.subarray(certain)
+    return this.#without(removeByteStuffing(octets.subarray(0, certain)).subarray(WITHIN_LINE.length))
+  }
+
+  /** Nothing follows. @returns the rest */
+  end(): Buffer {
+    return this.#without(this.#waiting)
+  }
+
+  /** The line end before the content is none of it. */
+  #without(octets: Buffer): Buffer {
+    const left = Math.min(this.#left, octets.length)
+    this.#left -= left
+    return octets.subarray(left)
+  }
+}
+
+const CRLF: Buffer = Buffer.from('\r\n', 'latin1')
+const WITHIN_LINE = Buffer.from('x', 'latin1')
+const STUFFED_BEGINNINGS = ['\r\n.', '\r\n', '\r'] as const

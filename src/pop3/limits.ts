@@ -13,8 +13,10 @@ export interface Limits {
   readonly statusLineOctets: number
   /** Largest CAPA response that is held to be rewritten. */
   readonly capabilityOctets: number
-  /** Largest message that is gathered while a breakpoint may hold it; a larger one goes on as it comes. */
+  /** Largest message that is gathered in memory: for a breakpoint, beyond which it goes on as it comes, or for rules. */
   readonly heldMessageOctets: number
+  /** Largest message that rules look at or change as a whole; beyond memory it lies in a file meanwhile. */
+  readonly spooledMessageOctets: number
   /** Largest header section that rules look at or change. */
   readonly headerOctets: number
   /** Largest scan listing or unique-id listing that rules read. */
@@ -65,6 +67,8 @@ export const DEFAULT_LIMITS: Limits = {
   capabilityOctets: 65_536,
   // Most providers take no mail over 25 MB, and nearly none of that size is what somebody looks into.
   heldMessageOctets: 16_777_216,
+  // The largest of the large providers take 150 MB; base64 and line ends make a third more of it.
+  spooledMessageOctets: 268_435_456,
   // CVE-2024-23184: headers of tens of mebibytes kept Dovecot busy for minutes. Real ones stay below 64 KiB.
   headerOctets: 262_144,
   // 200,000 messages with unique-ids of 70 characters.

@@ -4,6 +4,7 @@
  */
 import * as net from 'node:net'
 import * as tls from 'node:tls'
+import { inMemory, type MessageSource } from '../mail/source.js'
 import type { HeldItem, HoldAnswer } from '../relay/interception.js'
 import type { MaildropAnswer, MaildropQuestion } from '../relay/maildrop.js'
 import { Relay, type RelayOptions } from '../relay/relay.js'
@@ -15,6 +16,7 @@ import type { ServerTls } from '../tls/toward-server.js'
 import type { Failure, Side, TlsFacts, TraceEvent } from '../trace/event.js'
 import { Slowness } from './slowness.js'
 import { describeSocketError } from './socket-error.js'
+import { SpoolFiles, type SpoolFolder } from './spool-files.js'
 import { octetsRead } from './young-collection.js'
 
 /** What a connection needs to know and whom it tells. */
@@ -33,7 +35,9 @@ export interface ConnectionOptions {
   /** What became of a command given to {@link Connection.send}; `problem` null where it was taken. */
   readonly onSendAnswered: (id: string, problem: string | null) => void
   /** Asks judges or the quarantine for the rules of the session. Never rejects. */
-  readonly ask: (question: MaildropQuestion) => Promise<MaildropAnswer>
+  readonly ask: (question: MaildropQuestion, message: MessageSource) => Promise<MaildropAnswer>
+  /** Where messages lie that are larger than memory is given; null where there are no rules. */
+  readonly spoolFolder: SpoolFolder | null
   /** A rule wants a webhook to be told. */
   readonly onNotify: (about: Extract<RelayEffect, { type: 'notify' }>) => void
   readonly onTrace: (event: TraceEvent) => void
@@ -69,6 +73,9 @@ export class Connection {
   #serverFullSince = 0
   #endedAt = 0
   #verdictProblem: string | null = null
+  readonly #files: SpoolFiles | null
+  /** What is to be read of a file once the client takes more. */
+  #wantedRead: Extract<RelayEffect, { type: 'read-spool' }> | null = null
   /** A rule slows the client's leg down. */
   #slowness: Slowness | null = null
   /** The client's leg ends behind what leaves slowly. */
@@ -80,6 +87,11 @@ export class Connection {
     this.#client = client
     this.#options = options
     this.#relay = new Relay(options.relay)
+    const listener = {
+      failed: (id: number, text: string) => this.#feed({ type: 'spool-failed', id, text }),
+      drained: () => this.#regulate(),
+    }
+    this.#files = options.spoolFolder === null ? null : new SpoolFiles(options.spoolFolder, listener)
   }
 
   /** Begins the session. */
@@ -194,6 +206,15 @@ export class Connection {
       case 'throttle':
         this.#slowDown(effect.octetsPerSecond)
         break
+      case 'spool':
+        this.#files?.append(effect.id, effect.octets)
+        break
+      case 'read-spool':
+        this.#wantedRead = effect
+        break
+      case 'drop-spool':
+        this.#files?.drop(effect.id)
+        break
       case 'send-answered':
         this.#options.onSendAnswered(effect.id, effect.problem)
         break
@@ -201,7 +222,11 @@ export class Connection {
   }
 
   async #ask(id: number, question: MaildropQuestion): Promise<void> {
-    const answer = await this.#options.ask(question)
+    const { message, spooled } = question
+    const leave = spooled === null ? null : this.#files?.use(spooled.id)
+    const source = spooled === null ? null : this.#files?.sourceOf(spooled, message)
+    const answer = await this.#options.ask(question, source ?? inMemory(message))
+    leave?.()
     if (!this.#relay.isClosed) this.#feed({ type: 'answered', id, answer })
   }
 
@@ -263,12 +288,29 @@ export class Connection {
     else this.#serverFullSince ||= clock()
   }
 
-  /** Reads a side only while the relay wants it and the other side takes writes. */
+  /** Reads a side only while the relay wants it and the other side, or the disk, takes writes. */
   #regulate(): void {
     if (this.#endedAt > 0) return
+    const takesMore = this.#clientFullSince === 0 && this.#files?.isFull !== true
     flow(this.#client, this.#serverFullSince === 0 && this.#relay.wantsOctets('client'))
-    if (this.#server !== null)
-      flow(this.#server, this.#clientFullSince === 0 && this.#relay.wantsOctets('server'))
+    if (this.#server !== null) flow(this.#server, takesMore && this.#relay.wantsOctets('server'))
+    if (this.#wantedRead !== null && this.#clientFullSince === 0) {
+      const wanted = this.#wantedRead
+      this.#wantedRead = null
+      void this.#readFile(wanted)
+    }
+  }
+
+  async #readFile({ id, start, end }: Extract<RelayEffect, { type: 'read-spool' }>): Promise<void> {
+    let input: RelayInput
+    try {
+      const octets = (await this.#files?.read(id, start, end)) ?? NOTHING
+      input = { type: 'spool-read', id, octets }
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error)
+      input = { type: 'spool-failed', id, text: `cannot be read: ${text}` }
+    }
+    if (!this.#relay.isClosed) this.#feed(input)
   }
 
   /** The last octets of a session may go to a slow reader: as long as some leave, nobody is cut off. */
@@ -485,6 +527,7 @@ export class Connection {
   #reportIfClosed(): void {
     if (!this.#clientGone || !this.#serverGone) return
     this.#clientGone = false
+    this.#files?.dropAll()
     this.#options.onClosed()
   }
 }

@@ -346,7 +346,9 @@ class RunningProxy implements Proxy {
         interceptor: breakpoints ?? NO_INTERCEPTOR,
         rules: ruled?.rules ?? null,
         keepsClientAlive: route.keepsClientsAlive,
+        spool: ruled === null ? null : { room: ruled.spoolRoom },
       },
+      spoolFolder: ruled?.spoolFolder ?? null,
       serverHost: url.host,
       serverPort: url.port,
       clientTls: route.clientTls,
@@ -357,7 +359,7 @@ class RunningProxy implements Proxy {
         this.#sent.get(id)?.(problem)
         this.#sent.delete(id)
       },
-      ask: (question) => ruled?.ask(question) ?? Promise.resolve(NOBODY_TO_ASK),
+      ask: (question, message) => ruled?.ask(question, message) ?? Promise.resolve(NOBODY_TO_ASK),
       onNotify: (about) => ruled?.notify(about),
       onTrace: (event) => {
         if (event.content.type === 'logged-in') {

@@ -9,10 +9,12 @@ import type { RulesSettings } from '../config/settings.js'
 import { formatDuration } from '../config/units.js'
 import type { JudgedSession, Judges } from '../judge/judge.js'
 import { createJudges } from '../judge/judges.js'
-import { inMemory, type MessageSource } from '../mail/source.js'
+import type { MessageSource } from '../mail/source.js'
 import { QUARANTINE_LIMITS } from '../quarantine/limits.js'
 import { openQuarantine, type Quarantine } from '../quarantine/quarantine.js'
+import { HoldingRoom } from '../relay/holding-room.js'
 import type { MaildropAnswer, MaildropQuestion } from '../relay/maildrop.js'
+import { SPOOL_ROOM_OCTETS } from '../relay/spool.js'
 import { addressOf } from '../rules/known-message.js'
 import type { RuleText } from '../rules/rule-file.js'
 import { loadRules, type RuleSet } from '../rules/rule-set.js'
@@ -21,6 +23,7 @@ import type { JudgeAnswers, Logins, SessionRules } from '../rules/verdict.js'
 import { RuleHitCounter } from '../trace/rule-hits.js'
 import { Notifier } from './notifier.js'
 import { RuleFileError, RuleFileWatch, readRuleFiles } from './rule-files.js'
+import { SpoolFolder } from './spool-files.js'
 import { VerdictCache } from './verdict-cache.js'
 
 /** What is known of a session where rules are asked about it. Texts are harmless. */
@@ -37,7 +40,10 @@ export interface RuledSession {
 export interface SessionRulesInForce {
   readonly rules: SessionRules
   /** Asks judges or the quarantine. Never rejects. */
-  ask(question: MaildropQuestion): Promise<MaildropAnswer>
+  ask(question: MaildropQuestion, message: MessageSource): Promise<MaildropAnswer>
+  /** Where messages lie that are larger than memory is given, and what may lie there. */
+  readonly spoolFolder: SpoolFolder
+  readonly spoolRoom: HoldingRoom
   notify(about: { readonly url: string; readonly rule: string; readonly uniqueId: string | null }): void
   /** A login has succeeded. */
   loggedIn(): void
@@ -67,6 +73,8 @@ export interface RulesPlaces {
   readonly workingDirectory: string
   /** The quarantine where the settings name none, absolute. */
   readonly quarantineDirectory: string
+  /** Of messages larger than memory is given, where the settings name none, absolute. */
+  readonly spoolDirectory: string
 }
 
 const NO_LISTENER: RulesListener = { changed: () => {}, refused: () => {} }
@@ -143,6 +151,7 @@ export class RulesInForce {
   readonly #cache: VerdictCache
   readonly #notifier: Notifier
   readonly #logins = new LastLogins()
+  readonly #spoolRoom = new HoldingRoom(SPOOL_ROOM_OCTETS)
   #settings: RulesSettings
   #quarantine: Quarantine | null
   #generation: Generation
@@ -226,7 +235,9 @@ export class RulesInForce {
     generation.enter()
     return {
       rules: generation.rules,
-      ask: (question) => this.#ask(generation, question, about),
+      ask: (question, message) => this.#ask(generation, question, message, about),
+      spoolFolder: new SpoolFolder(this.#settings.spoolDirectory ?? this.#places.spoolDirectory),
+      spoolRoom: this.#spoolRoom,
       notify: ({ url, rule, uniqueId }) => {
         const { session, service, client, user } = about
         const nothing = { reason: '', from: null, subject: null, size: null }
@@ -325,11 +336,11 @@ export class RulesInForce {
   async #ask(
     generation: Generation,
     question: MaildropQuestion,
+    message: MessageSource,
     about: RuledSession,
   ): Promise<MaildropAnswer> {
     const { session, service, client } = about
     const user = about.user()
-    const message = inMemory(question.message)
     if (question.type === 'judge') {
       const judged = { session, service, user, client: addressOf(client) }
       return { type: 'judged', answers: await askWithin(generation.judges, question, message, judged) }

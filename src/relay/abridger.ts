@@ -180,7 +180,12 @@ export class Abridger {
   #closeGap(end: number): void {
     if (this.#open === null) return
     const { start, ...counted } = this.#open
-    this.#gaps.push({ ...counted, encoding: this.#encoding, source: { start, end } })
+    this.#gaps.push({
+      ...counted,
+      encoding: this.#encoding,
+      isCrlfEnded: this.#isBehindCrlf,
+      source: { start, end },
+    })
     this.#open = null
   }
 

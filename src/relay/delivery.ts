@@ -3,6 +3,8 @@
  * told to nobody but those who watch. Owns what is counted of replies. Knows nothing of which reply is whose turn: it is
  * given the exchange, and says how far its reply has got.
  */
+
+import type { Abridged } from '../mail/abridged.js'
 import type { Anomaly } from '../pop3/anomaly.js'
 import {
   announces,
@@ -31,13 +33,24 @@ import type { HoldingRoom } from './holding-room.js'
 import { capabilitiesByRule, capabilitiesInPlaceOfServer } from './local-answer.js'
 import type { Output as JudgesOutput } from './maildrop.js'
 import type { Narrator, ShownStatus } from './narrator.js'
+import { Outgoing } from './outgoing.js'
 import type { Output } from './output.js'
 import type { OwnReply, OwnStep } from './own-command.js'
 import { contentPieces, type PersonReply, TERMINATION_LINE, withSize } from './person-reply.js'
 import type { Pipeline } from './pipeline.js'
-import { contentOctets, headerSectionOf, type Rewrite, stuffed, topOf, writtenMessage } from './rewrite.js'
+import {
+  abridgedContentOctets,
+  contentOctets,
+  headerSectionOf,
+  type Rewrite,
+  stuffed,
+  topOf,
+  writtenAbridged,
+  writtenMessage,
+} from './rewrite.js'
 import { serverFailure } from './server-leg.js'
 import { SignsOfLife } from './signs-of-life.js'
+import type { Spool, SpooledMessage, Spools, WholeMessage } from './spool.js'
 import { ContentTeller } from './told-content.js'
 
 /**
@@ -64,13 +77,15 @@ export interface DeliveryParts {
   readonly attention: Attention
   readonly keepsClientAlive: boolean
   /** Takes the reply to a command of postern's own. */
+  /** Files for messages that do not fit into memory. */
+  readonly spools: Spools
   readonly ownReplied: (step: OwnStep, reply: OwnReply) => void
   /** Hears of the status line of every other command, as the server gave it to what it was sent. */
   readonly replied: (command: Command, status: StatusLine) => void
   /** Asks rules about a status line of the server. @returns the one that the client gets instead, null for the same */
   readonly ruleReply: (exchange: Exchange, status: StatusLine, shown: ShownStatus) => Buffer | null
   /** Asks what a judge writes in the place of a message; {@link Delivery.outputCame} is told. */
-  readonly askForOutput: (exchange: Exchange, judge: string, message: Buffer) => void
+  readonly askForOutput: (exchange: Exchange, judge: string, message: WholeMessage) => void
 }
 
 const LF = 0x0a
@@ -78,6 +93,7 @@ const NOTHING: Buffer = Buffer.alloc(0)
 const TOO_LATE_TO_REFUSE = rulesFailure(
   'server refused what the client has been told +OK for, to keep it alive',
 )
+const NO_CONTENT = { content: null, spooled: null, notKept: null, problem: null } as const
 const UNEDITABLE = rulesFailure('a message that a rule changes does not fit what may be held')
 /** What postern's own list begins with, as told; see capabilitiesInPlaceOfServer. */
 const LIST_FOLLOWS = { indicator: '+OK', responseCode: null, text: 'capability list follows' } as const
@@ -90,6 +106,7 @@ export class Delivery {
   readonly #pipeline: Pick<Pipeline, 'serverAnnounces'>
   readonly #holds: Holds
   readonly #room: HoldingRoom
+  readonly #spools: Spools
   readonly #output: Output
   readonly #narrator: Narrator
   readonly #contentTeller: ContentTeller
@@ -108,6 +125,7 @@ export class Delivery {
     this.#pipeline = parts.pipeline
     this.#holds = parts.holds
     this.#room = parts.room
+    this.#spools = parts.spools
     this.#output = parts.output
     this.#narrator = parts.narrator
     this.#keepsClientAlive = parts.keepsClientAlive
@@ -289,8 +307,10 @@ export class Delivery {
       return
     }
     const isWhole = rewrite === null || rewrite.scope === 'message' || this.#holds.wantsMessages
+    // A person looks at what is in memory; what a rule has to change may be in a file.
+    const beginSpool = rewrite?.scope === 'message' ? this.#beginSpool : null
     const bounds = isWhole
-      ? { most: this.#limits.heldMessageOctets, room: this.#room }
+      ? { most: this.#limits.heldMessageOctets, room: this.#room, beginSpool }
       : { most: this.#limits.headerOctets, room: this.#room }
     exchange.gathered = new GatheredReply(isWhole ? 'message' : 'header', reply, bounds)
     exchange.life ??= new SignsOfLife(this.#output.now)
@@ -317,23 +337,35 @@ export class Delivery {
   ): Delivered {
     if (hasContent) {
       const most = mostOf(step, this.#limits)
-      exchange.gathered = new GatheredReply('own', { status, wire }, { most, room: this.#room })
+      const beginSpool = step.type === 'look' && step.by === 'RETR' ? this.#beginSpool : null
+      exchange.gathered = new GatheredReply('own', { status, wire }, { most, room: this.#room, beginSpool })
       return 'unfinished'
     }
-    this.#ownReplied(step, { status, content: null, notKept: null })
+    this.#ownReplied(step, { status, ...NO_CONTENT })
     return 'whole'
   }
 
   #ownContentEnd({ gathered }: Exchange, step: OwnStep): Delivered {
     if (gathered === null) return 'whole'
-    const { status, notKept, pieces } = gathered
-    const content = notKept === null ? removeByteStuffing(Buffer.concat(pieces)) : null
+    const reply = this.#ownReply(gathered)
     gathered.leave()
-    if (step.type === 'capabilities' && content !== null)
-      this.#pipeline.serverAnnounces(announces(decodeCapabilities(content), 'PIPELINING'))
-    this.#ownReplied(step, { status, content, notKept })
+    if (step.type === 'capabilities' && reply.content !== null)
+      this.#pipeline.serverAnnounces(announces(decodeCapabilities(reply.content), 'PIPELINING'))
+    this.#ownReplied(step, reply)
     return 'whole'
   }
+
+  #ownReply(gathered: GatheredReply): OwnReply {
+    const { status, notKept, pieces, spool } = gathered
+    if (notKept !== null) return { status, ...NO_CONTENT, notKept, problem: gathered.problem }
+    if (spool === null) return { status, ...NO_CONTENT, content: removeByteStuffing(Buffer.concat(pieces)) }
+    const whole = spool.finish()
+    if (typeof whole === 'string') return { status, ...NO_CONTENT, notKept: whole, problem: spool.problem }
+    gathered.handOver()
+    return { status, ...NO_CONTENT, content: whole.octets, spooled: whole.spooled }
+  }
+
+  readonly #beginSpool = (): Spool | null => this.#spools.begin()
 
   // Messages that rules change.
 
@@ -422,7 +454,8 @@ export class Delivery {
   }
 
   #messageArrived(exchange: Exchange, gathered: GatheredReply, end: Buffer, octets: number): Delivered {
-    const { status, statusLine, pieces } = gathered
+    const { status, statusLine, pieces, spool } = gathered
+    if (spool !== null) return this.#spooledArrived(exchange, gathered, spool, end)
     const message = removeByteStuffing(Buffer.concat(pieces))
     const { rewrite } = exchange
     const content = [...pieces, end]
@@ -437,9 +470,108 @@ export class Delivery {
     }
     // Whole and waiting, so that what the server says next is not taken for a part of it.
     exchange.arrived = asItCame
-    exchange.awaitsOutput = { message, end }
-    this.#askForOutput(exchange, rewrite.outputOf, message)
+    exchange.awaitsOutput = { message, spooled: null, end }
+    this.#askForOutput(exchange, rewrite.outputOf, { message, spooled: null })
     return 'unfinished'
+  }
+
+  /** A message is here that was too large for memory. */
+  #spooledArrived(exchange: Exchange, gathered: GatheredReply, spool: Spool, end: Buffer): Delivered {
+    const { rewrite } = exchange
+    const whole = spool.finish()
+    if (rewrite === null || typeof whole === 'string') return uneditable(spool)
+    const { octets: message, spooled } = whole
+    // Nothing of it is decoded as something else, and what the server says next waits.
+    exchange.arrived = { ...SPOOLED, status: gathered.status, statusLine: gathered.statusLine }
+    if (rewrite.outputOf === null)
+      return this.#spooledRewritten(exchange, gathered, { message, spooled, end })
+    exchange.awaitsOutput = { message, spooled, end }
+    this.#askForOutput(exchange, rewrite.outputOf, { message, spooled })
+    return 'unfinished'
+  }
+
+  #spooledRewritten(
+    exchange: Exchange,
+    gathered: GatheredReply,
+    { message, spooled, end }: { message: Buffer; spooled: SpooledMessage; end: Buffer },
+  ): Delivered {
+    const { rewrite, number } = exchange
+    if (rewrite === null) return 'unfinished'
+    const original: Abridged = { octets: message, gaps: spooled.gaps }
+    const written = writtenAbridged(rewrite.edits, original)
+    const { lines, octets } = rewrite
+    if (lines === null && abridgedContentOctets(written) !== octets.to)
+      return rulesFailure('a message that a rule changes came to another size than the one that was listed')
+    if (written.gaps.length === 0)
+      return this.#messageRewritten(exchange, gathered, rewrite, written.octets, end)
+    if (this.#holds.wantsMessages)
+      this.#output.trace({
+        type: 'not-held',
+        number,
+        kind: 'message',
+        octets: spooled.octets,
+        reason: 'too-large',
+      })
+    const statusLine = withSize(gathered.statusLine, octets.from, octets.to)
+    this.#tellStatusLine(exchange, gathered, statusLine)
+    this.#writeStatusLine(exchange, statusLine)
+    exchange.hasBegun = true
+    const content =
+      written === original && lines === null
+        ? Outgoing.asReceived(spooled.id, spooled.received)
+        : new Outgoing(spooled.id, written, lines)
+    exchange.outgoing = { content, end }
+    return this.#goOnWriting(exchange)
+  }
+
+  /** The edge read what comes next of a message that is in a file. */
+  spoolRead(exchange: Exchange, octets: Buffer): Delivered {
+    const { outgoing } = exchange
+    if (outgoing === null) return 'unfinished'
+    this.#writeReplaced(exchange, outgoing.content.read(octets))
+    return this.#goOnWriting(exchange)
+  }
+
+  /** The edge cannot read it: the client must not take what it has for the whole. */
+  spoolFailed(exchange: Exchange, text: string): Delivered {
+    return exchange.outgoing === null
+      ? 'unfinished'
+      : rulesFailure(`a message cannot be delivered as it was listed: it ${text}`)
+  }
+
+  #goOnWriting(exchange: Exchange): Delivered {
+    const { outgoing, gathered } = exchange
+    if (outgoing === null || gathered === null) return 'unfinished'
+    const { content, end } = outgoing
+    for (;;) {
+      const next = content.next()
+      switch (next.type) {
+        case 'octets':
+          this.#writeReplaced(exchange, next.octets)
+          break
+        case 'read':
+          this.#output.effect({
+            type: 'read-spool',
+            id: content.spool,
+            start: next.start,
+            end: next.end,
+          })
+          return 'unfinished'
+        case 'end':
+          this.#output.write('client', end)
+          exchange.outgoing = null
+          exchange.arrived = null
+          this.#countMessage(exchange)
+          gathered.leave()
+          exchange.gathered = null
+          return this.#settle(exchange, 'none', gathered.status)
+      }
+    }
+  }
+
+  #writeReplaced(exchange: Exchange, octets: Buffer): void {
+    this.#output.write('client', octets)
+    this.#contentTeller.replacedPiece(exchange, octets)
   }
 
   /** What a judge wrote in the place of a message is here, or there is none. */
@@ -450,7 +582,11 @@ export class Delivery {
     exchange.arrived = null
     if ('problem' in output)
       return rulesFailure(`a message cannot be delivered as it was listed: ${output.problem}`)
-    const { message, end } = awaitsOutput
+    const { message, spooled, end } = awaitsOutput
+    if (spooled !== null && output.output === null) {
+      exchange.arrived = { ...SPOOLED, status: gathered.status, statusLine: gathered.statusLine }
+      return this.#spooledRewritten(exchange, gathered, { message, spooled, end })
+    }
     const written = writtenMessage(rewrite.edits, output.output ?? message)
     return this.#messageRewritten(exchange, gathered, rewrite, written, end)
   }
@@ -489,7 +625,8 @@ export class Delivery {
   /** A message that does not fit goes on as it comes. */
   #passUnheld(exchange: Exchange, gathered: GatheredReply, reason: NotKept, wire: Buffer): Delivered {
     const { number, rewrite } = exchange
-    if (rewrite !== null && rewrite.scope !== 'header') return UNEDITABLE
+    if (rewrite !== null && rewrite.scope !== 'header') return uneditable(gathered.spool)
+    if (reason === 'unwritable') return uneditable(gathered.spool)
     this.#output.trace({ type: 'not-held', number, kind: 'message', octets: gathered.octets, reason })
     if (rewrite !== null) {
       const octets = Buffer.concat([...gathered.pieces, wire])
@@ -527,6 +664,14 @@ export class Delivery {
     const isWhole = rewrite === null ? fetchesWholeMessage(command) : isWholeMessage(rewrite)
     if (origin === 'client' && isWhole) this.#messages += 1
   }
+}
+
+/** A message in a file is not offered to a person, so that nothing of it is ever delivered as an arrived reply. */
+const SPOOLED = { content: [], contentOctets: 0, transition: 'none' } as const
+
+function uneditable(spool: Spool | null): Failure {
+  const problem = spool?.problem ?? null
+  return problem === null ? UNEDITABLE : rulesFailure(`a message that a rule changes ${problem}`)
 }
 
 /** What postern asks for on its own account is kept as far as its use needs it. */

@@ -9,9 +9,11 @@ import type { CommandVerdict } from '../rules/verdict.js'
 import type { Origin } from '../trace/event.js'
 import type { GatheredReply } from './gathered-reply.js'
 import type { Hold } from './hold.js'
+import type { Outgoing } from './outgoing.js'
 import type { OwnStep } from './own-command.js'
 import type { Rewrite } from './rewrite.js'
 import type { SignsOfLife } from './signs-of-life.js'
+import type { SpooledMessage } from './spool.js'
 import type { ToldContent } from './told-content.js'
 import type { Trouble } from './trouble.js'
 
@@ -82,7 +84,13 @@ export interface Exchange {
   /** What rules make of the message that the reply brings. */
   rewrite: Rewrite | null
   /** A message that is here whole and waits for what a judge writes in its place. */
-  awaitsOutput: { readonly message: Buffer; readonly end: Buffer } | null
+  awaitsOutput: {
+    readonly message: Buffer
+    readonly spooled: SpooledMessage | null
+    readonly end: Buffer
+  } | null
+  /** A message that goes to the client piece by piece, since it is not all in memory; and its termination octet line. */
+  outgoing: { readonly content: Outgoing; readonly end: Buffer } | null
   /** What the client gets while the reply takes long; null while it does not. */
   life: SignsOfLife | null
   told: ToldContent | null
@@ -125,6 +133,7 @@ export function newExchange(
     endsSession: false,
     rewrite: null,
     awaitsOutput: null,
+    outgoing: null,
     life: null,
     told: null,
     toldInstead: null,

@@ -31,13 +31,14 @@ import { readScanListing, readUniqueIds } from './listing.js'
 import { refusal } from './local-answer.js'
 import { commandLine, type EncodedCommand, type OwnReply, type OwnStep } from './own-command.js'
 import {
-  contentOctets,
+  abridgedContentOctets,
   headerSectionOf,
   outputOctets,
   type Rewrite,
   rewriteOf,
   writtenOctets,
 } from './rewrite.js'
+import type { SpooledMessage, WholeMessage } from './spool.js'
 
 /** One message of the server's, with what is known of it. */
 export interface MaildropMessage {
@@ -69,10 +70,13 @@ export type MaildropQuestion =
       /** Milliseconds after which none is waited for; null for each judge's own time. */
       readonly budgetMs: number | null
       readonly message: Buffer
+      /** The file that all of the message is in, where it is not all in `message`. */
+      readonly spooled: SpooledMessage | null
     }
   | {
       readonly type: 'quarantine'
       readonly message: Buffer
+      readonly spooled: SpooledMessage | null
       readonly rule: string
       readonly reason: string
       readonly uniqueId: string | null
@@ -154,6 +158,8 @@ class Entry implements MaildropMessage {
   /** Seen while an examination goes on. */
   header: Buffer | null = null
   message: Buffer | null = null
+  /** Where the message is not all in memory. */
+  spooled: SpooledMessage | null = null
   judged: JudgeAnswers | null = null
   unseen: string | null = null
   /** It is being looked at or asked about, and what for. */
@@ -171,6 +177,19 @@ class Entry implements MaildropMessage {
 
   isExaminedFor(purpose: Purpose): boolean {
     return this.verdict !== null && (purpose === 'listing' || this.purpose === 'delivery')
+  }
+
+  /** What was seen is not needed any more. */
+  forget(): void {
+    this.header = null
+    this.judged = null
+    this.forgetMessage()
+  }
+
+  forgetMessage(): void {
+    this.message = null
+    this.spooled?.drop()
+    this.spooled = null
   }
 
   /** @returns whether it is told for the first time */
@@ -341,13 +360,12 @@ export class Maildrop {
   /**
    * Asks what a judge writes in the place of a message that is being delivered.
    *
-   * @param message without byte-stuffing
    * @param then is told, unless the session ends before
    */
-  askForOutput(judge: string, message: Buffer, then: (output: Output) => void): void {
+  askForOutput(judge: string, whole: WholeMessage, then: (output: Output) => void): void {
     this.#asked += 1
     this.#outputs.set(this.#asked, { judge, then })
-    this.#listener.ask(this.#asked, { type: 'judge', judges: [judge], budgetMs: null, message })
+    this.#listener.ask(this.#asked, { type: 'judge', judges: [judge], budgetMs: null, ...whole })
   }
 
   /** The session has ended: nothing is kept. */
@@ -355,10 +373,7 @@ export class Maildrop {
     this.#outputs.clear()
     for (const { roomOctets } of this.#questions.values()) this.#room.give(roomOctets)
     this.#questions.clear()
-    for (const entry of this.#entries) {
-      entry.header = null
-      entry.message = null
-    }
+    for (const entry of this.#entries) entry.forget()
   }
 
   /** A command that tells the server that somebody is there, while the edge is asked; null where it hears enough. */
@@ -493,12 +508,13 @@ export class Maildrop {
     this.#steps.push({ type: 'look', message: entry, by })
   }
 
-  #looked(entry: Entry, by: 'TOP' | 'RETR', { status, content, notKept }: OwnReply): void {
+  #looked(entry: Entry, by: 'TOP' | 'RETR', { status, content, spooled, notKept, problem }: OwnReply): void {
     this.#weight -= by === 'TOP' ? 1 : WHOLE_WEIGHT
     if (content !== null) {
       if (by === 'RETR') {
         this.#facts.whole += 1
         entry.message = content
+        entry.spooled = spooled
       } else {
         this.#facts.headers += 1
         this.#top = 'known'
@@ -506,7 +522,8 @@ export class Maildrop {
       const header = headerSectionOf(content)
       if (header.length <= MAIL_LIMITS.headerOctets) entry.header = header
       else entry.unseen = `its header section has more than ${MAIL_LIMITS.headerOctets} octets`
-    } else if (notKept === 'too-large') entry.unseen = `it is larger than may be held (${entry.size} octets)`
+    } else if (notKept === 'unwritable') entry.unseen = `it ${problem ?? 'could not be kept in a file'}`
+    else if (notKept === 'too-large') entry.unseen = `it is larger than may be held (${entry.size} octets)`
     else if (notKept === 'no-room') entry.unseen = 'too many messages are held already'
     else if (by === 'TOP' && this.#top !== 'known') this.#top = 'refused'
     else entry.unseen = `the server refused it: ${status.text}`
@@ -515,20 +532,20 @@ export class Maildrop {
 
   #judge(entry: Entry, purpose: Purpose, asked: Extract<Examination, { type: 'asks' }>): void {
     const { judges, budgetMs } = asked
-    const { message } = entry
+    const { message, spooled } = entry
     if (message === null || entry.judged !== null) {
       this.#settle(entry, purpose, unexamined(this.#rules, 'the rules could not decide'))
       return
     }
     if (!this.#room.take(message.length)) {
       entry.unseen = 'too many messages are held already'
-      entry.message = null
+      entry.forgetMessage()
       this.#goOn(entry, purpose)
       return
     }
     this.#ask(
       { entry, purpose, roomOctets: message.length, verdict: null },
-      { type: 'judge', judges, budgetMs: budgetMs ?? null, message },
+      { type: 'judge', judges, budgetMs: budgetMs ?? null, message, spooled },
     )
   }
 
@@ -542,7 +559,7 @@ export class Maildrop {
 
   #decided(entry: Entry, purpose: Purpose, verdict: MessageVerdict): void {
     const { quarantine } = verdict
-    const { message, uniqueId } = entry
+    const { message, spooled, uniqueId } = entry
     if (quarantine === null) {
       this.#settle(entry, purpose, verdict)
       return
@@ -554,15 +571,13 @@ export class Maildrop {
       return
     }
     const question = { entry, purpose, roomOctets: message.length, verdict }
-    this.#ask(question, { type: 'quarantine', message, rule, reason, uniqueId })
+    this.#ask(question, { type: 'quarantine', message, spooled, rule, reason, uniqueId })
   }
 
   #settle(entry: Entry, purpose: Purpose, verdict: MessageVerdict): void {
     const before = entry.verdict
     const octets = this.#octetsOf(entry, verdict)
-    entry.header = null
-    entry.message = null
-    entry.judged = null
+    entry.forget()
     entry.isUnderWay = false
     entry.purpose = purpose
     this.#tell(entry, verdict)
@@ -583,12 +598,14 @@ export class Maildrop {
   }
 
   #octetsOf(entry: Entry, { edits, outputOf }: MessageVerdict): number {
-    const { header, message, judged } = entry
+    const { header, message, spooled, judged } = entry
+    const gaps = spooled?.gaps ?? []
     const answer = outputOf === undefined || outputOf === null ? undefined : judged?.get(outputOf)
     if (answer !== undefined && 'verdict' in answer && message !== null)
-      return outputOctets(edits, answer.output ?? message)
-    if (edits.length === 0) return message === null ? entry.size : contentOctets(message)
-    return writtenOctets(edits, { header, message, size: entry.size })
+      if (answer.output !== undefined && answer.output !== null) return outputOctets(edits, answer.output)
+    if (edits.length === 0)
+      return message === null ? entry.size : abridgedContentOctets({ octets: message, gaps })
+    return writtenOctets(edits, { header, message, gaps, size: entry.size })
   }
 
   #tell(entry: Entry, { hits, notifications }: MessageVerdict): void {
@@ -735,8 +752,9 @@ function wordsOf({ keyword, arguments: words, secret }: Command): string | null 
 }
 
 function seenOf(entry: Entry): SeenMessage {
-  const { number, uniqueId, size, header, message, judged, unseen } = entry
-  return { number, uniqueId, size, header, message, judged, unseen }
+  const { number, uniqueId, size, header, message, spooled, judged, unseen } = entry
+  const gaps = spooled === null ? {} : { gaps: spooled.gaps }
+  return { number, uniqueId, size, header, message, ...gaps, judged, unseen }
 }
 
 /** RFC 1939 §5: what is listed under the number 1 to 70 characters long; none was listed, none is made up. */

@@ -6,6 +6,7 @@ import { type Command, decodeCommand } from '../pop3/command.js'
 import type { StatusLine } from '../pop3/reply-decoder.js'
 import type { NotKept } from './gathered-reply.js'
 import type { MaildropMessage } from './maildrop.js'
+import type { SpooledMessage } from './spool.js'
 
 /** What a command of postern's own is for. */
 export type OwnStep =
@@ -22,8 +23,12 @@ export interface OwnReply {
   readonly status: StatusLine
   /** Without byte-stuffing; null for a reply of one line, and where it was not kept. */
   readonly content: Buffer | null
+  /** The file of a message that is not all in `content`, which is whoever gets this one's to drop. */
+  readonly spooled: SpooledMessage | null
   /** Why the content was not kept. */
   readonly notKept: NotKept | null
+  /** In words, where a file could not be written. */
+  readonly problem: string | null
 }
 
 /** A command as the server gets it. */

@@ -8,6 +8,7 @@ import type { Attention, Failure, Side, TlsFacts, TraceEvent } from '../trace/ev
 import type { ClientLegOptions } from './client-leg.js'
 import type { HeldItem, HoldAnswer, Interceptor } from './interception.js'
 import type { MaildropAnswer, MaildropQuestion } from './maildrop.js'
+import type { SpoolOptions } from './spool.js'
 
 /** What a relay is told about its session. Texts are shown to people as they are. */
 export interface RelayOptions {
@@ -33,6 +34,8 @@ export interface RelayOptions {
    * then a blank every ten, so that it does not give up. A held command or reply of one line waits in silence.
    */
   readonly keepsClientAlive: boolean
+  /** How messages that are larger than memory is given are kept in files for rules; null where they are not. */
+  readonly spool: Pick<SpoolOptions, 'room' | 'abridger'> | null
 }
 
 /** What happened at the edge. */
@@ -58,6 +61,10 @@ export type RelayInput =
   | { readonly type: 'verdict'; readonly hold: string; readonly answer: HoldAnswer }
   /** What came of the question of an `ask`. Without effect where nobody waits for it any more. */
   | { readonly type: 'answered'; readonly id: number; readonly answer: MaildropAnswer }
+  /** What a `read-spool` asked for. Without effect where nobody waits for it any more. */
+  | { readonly type: 'spool-read'; readonly id: number; readonly octets: Buffer }
+  /** A file could not be written or read, and why, in words for a person. */
+  | { readonly type: 'spool-failed'; readonly id: number; readonly text: string }
   /** A person sends a command of their own. `line` without its line end; `id` comes back in `send-answered`. */
   | { readonly type: 'send'; readonly id: string; readonly line: Buffer }
 
@@ -81,6 +88,12 @@ export type RelayEffect =
   | { readonly type: 'verdict-answered'; readonly hold: string; readonly problem: string | null }
   /** Ask judges or the quarantine; the answer comes by `answered`, sooner or later, whatever it is. */
   | { readonly type: 'ask'; readonly id: number; readonly question: MaildropQuestion }
+  /** Put octets at the end of a file of the session, which begins with the first of them. */
+  | { readonly type: 'spool'; readonly id: number; readonly octets: Buffer }
+  /** Read octets of a file, once all is in it and the client takes more; they come by `spool-read`, all of them. */
+  | { readonly type: 'read-spool'; readonly id: number; readonly start: number; readonly end: number }
+  /** The session needs a file no more. */
+  | { readonly type: 'drop-spool'; readonly id: number }
   /** Give the client no more than so many octets a second from now on. */
   | { readonly type: 'throttle'; readonly octetsPerSecond: number }
   /** Tell a webhook that a rule holds, without waiting. */

@@ -38,6 +38,7 @@ import { type Given, Pipeline } from './pipeline.js'
 import type { RelayEffect, RelayInput, RelayOptions } from './relay-input.js'
 import { ServerLeg, type ServerLegStep, serverFailure } from './server-leg.js'
 import { SignsOfLife } from './signs-of-life.js'
+import { Spools } from './spool.js'
 import { Trouble } from './trouble.js'
 
 export type { RelayOptions } from './relay-input.js'
@@ -65,6 +66,7 @@ export class Relay {
   readonly #narrator: Narrator
   readonly #deadlines: Deadlines
   readonly #holds: Holds
+  readonly #spools: Spools
   readonly #commandRules: CommandRules
   /** Null where there are no rules. */
   readonly #maildrop: Maildrop | null
@@ -96,11 +98,23 @@ export class Relay {
     const parts = { limits, session, pipeline: this.#pipeline, narrator: this.#narrator }
     this.#clientLeg = new ClientLeg(options.clientLeg, { ...parts, multiLineVerbs })
     this.#serverLeg = new ServerLeg(options.serverLeg, limits)
+    this.#spools = new Spools(
+      options.spool === null
+        ? null
+        : {
+            ...options.spool,
+            mostOctets: limits.spooledMessageOctets,
+            keptOctets: limits.heldMessageOctets,
+            memory: interceptor.room,
+          },
+      (effect) => this.#output.effect(effect),
+    )
     this.#delivery = new Delivery({
       ...parts,
       clientLeg: this.#clientLeg,
       holds: this.#holds,
       room: interceptor.room,
+      spools: this.#spools,
       output: this.#output,
       attention,
       keepsClientAlive: options.keepsClientAlive,
@@ -190,6 +204,12 @@ export class Relay {
         break
       case 'answered':
         this.#answered(input.id, input.answer)
+        break
+      case 'spool-read':
+        this.#spoolRead(input.id, input.octets)
+        break
+      case 'spool-failed':
+        this.#spoolFailed(input.id, input.text)
         break
       case 'send':
         this.#sendForWatcher(input.id, input.line)
@@ -559,6 +579,26 @@ export class Relay {
   /** What a judge writes in the place of a message is here: it is delivered, and what waited behind it. */
   #outputCame(exchange: Exchange, output: JudgesOutput): void {
     this.#goOn(exchange, this.#delivery.outputCame(exchange, output))
+    this.#goOnBehindReply()
+  }
+
+  /** The next octets of a message that goes to the client from a file. */
+  #spoolRead(id: number, octets: Buffer): void {
+    const { head } = this.#pipeline
+    if (head?.outgoing?.content.spool !== id) return
+    this.#deadlines.active(this.#output.now)
+    this.#goOn(head, this.#delivery.spoolRead(head, octets))
+    this.#goOnBehindReply()
+  }
+
+  #spoolFailed(id: number, text: string): void {
+    this.#spools.failed(id, text)
+    const { head } = this.#pipeline
+    if (head?.outgoing?.content.spool === id) this.#goOn(head, this.#delivery.spoolFailed(head, text))
+  }
+
+  /** What the server said behind a reply that waited. */
+  #goOnBehindReply(): void {
     this.#pullServer()
     if (this.#serverLeft && this.#phase === 'open') this.#serverGone()
   }
@@ -816,8 +856,7 @@ export class Relay {
       this.#advance()
       this.#pullClient()
     }
-    this.#pullServer()
-    if (this.#serverLeft && this.#phase === 'open') this.#serverGone()
+    this.#goOnBehindReply()
   }
 
   /** The server never sees the command. */
@@ -941,6 +980,7 @@ export class Relay {
   /** What waited for a person, was gathered, or was not told yet. */
   #dropAll(): void {
     this.#maildrop?.abandon()
+    this.#spools.dropAll()
     for (const exchange of this.#pipeline.takeAll()) {
       this.#delivery.abandon(exchange)
       this.#holds.end(exchange, 'session-ended', this.#output.now)

@@ -3,7 +3,8 @@
  * instead, and how many octets that will be. Sizes are counted by the same steps as messages are written, so that what
  * LIST says is what RETR sends. Knows nothing of commands or replies in flight.
  */
-import { editHeaderSection, editMessage, type MessageEdit, reachOf } from '../mail/edit.js'
+import { type Abridged, type Gap, unabridged, wholeOctets } from '../mail/abridged.js'
+import { editAbridged, editHeaderSection, editMessage, type MessageEdit, reachOf } from '../mail/edit.js'
 import { headerEnd } from '../mail/edit-header.js'
 import { encodeContent } from '../pop3/encoder.js'
 import type { MessageVerdict } from '../rules/verdict.js'
@@ -53,16 +54,22 @@ function scopeOf(edits: readonly MessageEdit[]): Rewrite['scope'] {
  */
 export function writtenOctets(
   edits: readonly MessageEdit[],
-  seen: { readonly header: Buffer | null; readonly message: Buffer | null; readonly size: number },
+  seen: {
+    readonly header: Buffer | null
+    readonly message: Buffer | null
+    /** Where octets of the message are missing; left out for none. */
+    readonly gaps?: readonly Gap[]
+    readonly size: number
+  },
 ): number {
-  const { header, message, size } = seen
+  const { header, message, gaps = [], size } = seen
   if (scopeOf(edits) === 'header') {
     if (header === null) return size
-    const before = message === null ? size : contentOctets(message)
+    const before = message === null ? size : abridgedContentOctets({ octets: message, gaps })
     return before + editHeaderSection(header, edits).length - header.length
   }
-  const original = message ?? header
-  return original === null ? size : contentOctets(writtenMessage(edits, original))
+  if (message !== null) return abridgedContentOctets(writtenAbridged(edits, { octets: message, gaps }))
+  return header === null ? size : contentOctets(writtenMessage(edits, header))
 }
 
 /**
@@ -76,13 +83,23 @@ export function outputOctets(edits: readonly MessageEdit[], output: Buffer): num
 
 /** Edits a message. @param original all of it, or its header section where the edits leave out the rest */
 export function writtenMessage(edits: readonly MessageEdit[], original: Buffer): Buffer {
-  const header = scopeOf(edits) === 'notice' ? headerSectionOf(original) : original
-  return editMessage(header, edits)
+  return writtenAbridged(edits, unabridged(original)).octets
+}
+
+/** The same for a message that is not all in memory. */
+export function writtenAbridged(edits: readonly MessageEdit[], original: Abridged): Abridged {
+  if (scopeOf(edits) !== 'notice') return editAbridged(original, edits)
+  return unabridged(editMessage(headerSectionOf(original.octets), edits))
 }
 
 /** Octets that a message has within a reply: a last line without its end gets one. RFC 1939 §3. */
 export function contentOctets(message: Buffer): number {
   return message.length === 0 || endsLine(message) ? message.length : message.length + CRLF.length
+}
+
+/** The same for a message that is not all in memory; its last line is. */
+export function abridgedContentOctets(message: Abridged): number {
+  return wholeOctets(message) - message.octets.length + contentOctets(message.octets)
 }
 
 /** The header section of a message with its blank line; the message itself where there is no blank line. */

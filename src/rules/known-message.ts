@@ -3,6 +3,7 @@
  * more. Each value is found when it is first asked for.
  */
 import type { Fields } from '../expression/fields.js'
+import { MAIL_LIMITS } from '../mail/limits.js'
 import { describeMessage, type MessageFacts } from '../mail/message.js'
 import { isBeyond, type Need } from './sight.js'
 import type {
@@ -130,7 +131,7 @@ function messageFieldsOf(seen: SeenMessage, session: Fields): Fields {
   }
   const octets = message ?? header
   if (octets === null) return fields
-  const facts = describeMessage(octets)
+  const facts = describeMessage(octets, MAIL_LIMITS, message === null ? [] : seen.gaps)
   for (const [name, read] of message === null ? OF_HEADER : [...OF_HEADER, ...OF_WHOLE]) {
     Object.defineProperty(fields, name, { enumerable: true, get: () => read(facts) })
   }

@@ -1,6 +1,7 @@
 /**
  * What rules decide about a message, a command or a session: the values that the relay acts on. Types only.
  */
+import type { Gap } from '../mail/abridged.js'
 import type { MessageEdit } from '../mail/edit.js'
 
 /** How much of a message somebody must have seen. Each includes those before it. */
@@ -83,6 +84,8 @@ export interface SeenMessage {
   readonly header: Buffer | null
   /** The whole message without byte-stuffing; null where nobody looked yet. */
   readonly message: Buffer | null
+  /** Where octets of it are missing, since it lies in a file; left out for none. */
+  readonly gaps?: readonly Gap[]
   /** Answers of judges; null where none was asked yet. */
   readonly judged: JudgeAnswers | null
   /**

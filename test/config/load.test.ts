@@ -59,7 +59,13 @@ describe('loadConfig', () => {
         authorityDirectory: join(root, 'authority'),
         write: null,
         control: { type: 'usual' },
-        rules: { paths: [], quarantineDirectory: null, verdictsFile: null, keepsClientsAlive: true },
+        rules: {
+          paths: [],
+          quarantineDirectory: null,
+          spoolDirectory: null,
+          verdictsFile: null,
+          keepsClientsAlive: true,
+        },
         services: [],
       },
       files: [],
@@ -71,10 +77,11 @@ describe('loadConfig', () => {
     ['rules: rules', { paths: ['work/rules'] }],
     ['rules: [rules, /more.yaml]', { paths: ['work/rules', '/more.yaml'] }],
     [
-      'rules: { files: a.yaml, quarantine: q, verdicts: v, keep-alive: false }',
+      'rules: { files: a.yaml, quarantine: q, spool: s, verdicts: v, keep-alive: false }',
       {
         paths: ['work/a.yaml'],
         quarantineDirectory: 'work/q',
+        spoolDirectory: 'work/s',
         verdictsFile: 'work/v',
         keepsClientsAlive: false,
       },
@@ -82,10 +89,12 @@ describe('loadConfig', () => {
   ])('takes %s, with paths relative to the file', (text, expected) => {
     write('work/postern.yaml', `${text}\n`)
     const absolute = (path: string): string => (path.startsWith('/') ? path : join(root, path))
-    const { paths = [], quarantineDirectory = null, verdictsFile = null, keepsClientsAlive = true } = expected
+    const { paths = [], keepsClientsAlive = true } = expected
+    const { quarantineDirectory = null, spoolDirectory = null, verdictsFile = null } = expected
     expect(load().settings.rules).toEqual({
       paths: paths.map(absolute),
       quarantineDirectory: quarantineDirectory === null ? null : absolute(quarantineDirectory),
+      spoolDirectory: spoolDirectory === null ? null : absolute(spoolDirectory),
       verdictsFile: verdictsFile === null ? null : absolute(verdictsFile),
       keepsClientsAlive,
     })

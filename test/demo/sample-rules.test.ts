@@ -33,7 +33,7 @@ it('tags what comes from outside of example.org, and only shows which newsletter
 
 it('are at work in the demo, and counted as they hold', async () => {
   const log = pino({ level: 'silent' })
-  const places = { workingDirectory: '/', quarantineDirectory: '/nowhere' }
+  const places = { workingDirectory: '/', quarantineDirectory: '/nowhere', spoolDirectory: '/nowhere' }
   const rules = await RulesInForce.ofTexts([SAMPLE_RULES], DEFAULT_RULES, places, log)
   const demo = await runDemo({
     log,

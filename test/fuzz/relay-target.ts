@@ -132,6 +132,7 @@ class Edge {
       interceptor: script.isWatched ? new TestBreakpoint(['reply']) : NO_INTERCEPTOR,
       rules: null,
       keepsClientAlive: true,
+      spool: null,
     })
     this.#feed({ type: 'accepted' })
   }

@@ -1,6 +1,14 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decodeCommand } from '../../src/pop3/command.js'
-import { encodeCommand, encodeContent, encodeStatusLine, removeByteStuffing } from '../../src/pop3/encoder.js'
+import {
+  encodeCommand,
+  encodeContent,
+  encodeStatusLine,
+  removeByteStuffing,
+  stuffLines,
+  Unstuffer,
+} from '../../src/pop3/encoder.js'
 import { Secret } from '../../src/pop3/secret.js'
 
 const NONE: ReadonlySet<string> = new Set()
@@ -120,5 +128,38 @@ describe('encodeContent and removeByteStuffing', () => {
 
   it('leaves a line with a single dot as the server sent it', () => {
     expect(String(removeByteStuffing(Buffer.from('.a\r\n.b\r\n..c\r\n')))).toBe('.a\r\n.b\r\n.c\r\n')
+  })
+})
+
+describe('byte-stuffing of content in pieces', () => {
+  const piece = fc.constantFrom('\r', '\n', '.', '..', '\r\n', '\r\n.', '\r\n..', 'a', '')
+  const pieces = fc.array(piece, { maxLength: 30 })
+  const octets = (all: readonly string[]): Buffer => Buffer.from(all.join(''), 'latin1')
+
+  it('is removed as it is from the whole, however it is torn', () => {
+    fc.assert(
+      fc.property(pieces, (all) => {
+        const unstuffer = new Unstuffer()
+        const plain = all.map((each) => unstuffer.take(Buffer.from(each, 'latin1')))
+        const whole = removeByteStuffing(octets(all)).toString('latin1')
+        expect(Buffer.concat([...plain, unstuffer.end()]).toString('latin1')).toBe(whole)
+      }),
+      { numRuns: 5_000 },
+    )
+  })
+
+  it('is added as it is to the whole, where it is said what stands before', () => {
+    fc.assert(
+      fc.property(pieces, pieces, (before, behind) => {
+        const whole = stuffLines(octets([...before, ...behind]), true)
+        const first = stuffLines(octets(before), true)
+        const isBehindCrlf = before.join('') === '' || before.join('').endsWith('\r\n')
+        // A line end that is torn itself is not asked about: stretches end with lines.
+        fc.pre(!before.join('').endsWith('\r'))
+        const second = stuffLines(octets(behind), isBehindCrlf)
+        expect(Buffer.concat([first, second]).toString('latin1')).toBe(whole.toString('latin1'))
+      }),
+      { numRuns: 5_000 },
+    )
   })
 })

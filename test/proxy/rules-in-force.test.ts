@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { type Logger, pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DEFAULT_RULES } from '../../src/config/defaults.js'
+import { inMemory } from '../../src/mail/source.js'
 import { LastLogins, RulesInForce, type SessionRulesInForce } from '../../src/proxy/rules-in-force.js'
 import { QUARANTINE_LIMITS } from '../../src/quarantine/limits.js'
 import { openQuarantine } from '../../src/quarantine/quarantine.js'
@@ -44,7 +45,11 @@ afterEach(async () => {
 async function inForce(text: string, more: Partial<typeof DEFAULT_RULES> = {}): Promise<RulesInForce> {
   writeFileSync(at('a.yaml'), text)
   const settings = { ...DEFAULT_RULES, paths: [at('a.yaml')], ...more }
-  const places = { workingDirectory: directory.path, quarantineDirectory: at('quarantine') }
+  const places = {
+    workingDirectory: directory.path,
+    quarantineDirectory: at('quarantine'),
+    spoolDirectory: at('spool'),
+  }
   const rules = await RulesInForce.open(settings, places, log)
   open.push(rules)
   return rules
@@ -143,7 +148,10 @@ describe('what a session asks', () => {
     `judges: { script: { type: command, run: [/bin/sh, -c, ${JSON.stringify(run)}] } }
 rules: [{ name: a, when: verdict.script == "bad", then: [hide]${more} }]`
   const ask = (ruled: SessionRulesInForce, budgetMs: number | null = null) =>
-    ruled.ask({ type: 'judge', judges: ['script'], budgetMs, message: MESSAGE })
+    ruled.ask(
+      { type: 'judge', judges: ['script'], budgetMs, message: MESSAGE, spooled: null },
+      inMemory(MESSAGE),
+    )
 
   test('judges answer, and know whose mail it is', async () => {
     const rules = await inForce(judged('cat > /dev/null; echo "$POSTERN_USER at $POSTERN_CLIENT"; exit 1'))
@@ -178,8 +186,15 @@ rules: [{ name: a, when: verdict.script == "bad", then: [hide]${more} }]`
     const text = 'rules: [{ name: q, when: true, then: [quarantine] }]'
     const rules = await inForce(text)
     const ruled = session(rules)
-    const question = { type: 'quarantine', message: MESSAGE, rule: 'q', reason: 'r', uniqueId: 'u' } as const
-    expect(await ruled.ask(question)).toMatchObject({ type: 'kept' })
+    const question = {
+      type: 'quarantine',
+      message: MESSAGE,
+      spooled: null,
+      rule: 'q',
+      reason: 'r',
+      uniqueId: 'u',
+    } as const
+    expect(await ruled.ask(question, inMemory(MESSAGE))).toMatchObject({ type: 'kept' })
     const examination = ruled.rules.examine(
       { ...seen, header: MESSAGE, message: MESSAGE },
       SESSION,
@@ -195,13 +210,23 @@ rules: [{ name: a, when: verdict.script == "bad", then: [hide]${more} }]`
     await other.release(kept?.id ?? '')
     other.close()
     await until('the release to be known', () => ruled.rules.recall(message, SESSION, 'delivery') === null)
-    expect(await ruled.ask(question)).toEqual({ type: 'released' })
+    expect(await ruled.ask(question, inMemory(MESSAGE))).toEqual({ type: 'released' })
   })
 
   test('no folder is made for rules that take nothing away', async () => {
     const rules = await inForce(HIDE)
-    const question = { type: 'quarantine', message: MESSAGE, rule: 'q', reason: 'r', uniqueId: 'u' } as const
-    expect(await session(rules).ask(question)).toEqual({ type: 'failed', text: 'there is no quarantine' })
+    const question = {
+      type: 'quarantine',
+      message: MESSAGE,
+      spooled: null,
+      rule: 'q',
+      reason: 'r',
+      uniqueId: 'u',
+    } as const
+    expect(await session(rules).ask(question, inMemory(MESSAGE))).toEqual({
+      type: 'failed',
+      text: 'there is no quarantine',
+    })
   })
 })
 

@@ -52,7 +52,11 @@ function watched(of: Pick<RulesInForce, 'ruleSet' | 'refusal' | 'hits'> | null):
 async function opened(text: string): Promise<{ rules: RulesInForce; file: string; changes: () => number }> {
   const file = join(directory.path, 'a.yaml')
   writeFileSync(file, text)
-  const places = { workingDirectory: directory.path, quarantineDirectory: join(directory.path, 'quarantine') }
+  const places = {
+    workingDirectory: directory.path,
+    quarantineDirectory: join(directory.path, 'quarantine'),
+    spoolDirectory: join(directory.path, 'spool'),
+  }
   const made = await RulesInForce.open({ ...DEFAULT_RULES, paths: [file] }, places, SILENT)
   rules = made
   let changes = 0
@@ -139,7 +143,11 @@ describe('the rules as watchers see them', () => {
   )
 
   it('are those of a text where there is no file', async () => {
-    const places = { workingDirectory: directory.path, quarantineDirectory: directory.path }
+    const places = {
+      workingDirectory: directory.path,
+      quarantineDirectory: directory.path,
+      spoolDirectory: directory.path,
+    }
     rules = await RulesInForce.ofTexts([{ file: 'sample.yaml', text: GOOD }], DEFAULT_RULES, places, SILENT)
     expect(watched(rules).rules.rules).toMatchObject([{ name: 'large mail', place: 'sample.yaml:2' }])
     await expect(

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { noticeOf } from '../../src/mail/notice.js'
 import { HoldingRoom } from '../../src/relay/holding-room.js'
 import { NO_INTERCEPTOR } from '../../src/relay/interception.js'
+import type { RelayEffect } from '../../src/relay/relay-input.js'
 import type { JudgeAnswers } from '../../src/rules/verdict.js'
 import { Conversation, type ConversationOptions } from '../support/conversation.js'
 import {
@@ -95,7 +96,65 @@ function takeReply(got: string, line: string): { readonly reply: string; readonl
   return { reply: got.slice(0, behind), rest: got.slice(behind) }
 }
 
+const attachment = fc
+  .tuple(
+    fc.constantFrom('image/png', 'video/mpeg'),
+    fc.integer({ min: 0, max: 60 }),
+    fc.constantFrom('', '..\r\n'),
+  )
+  .map(([type, lines, odd]) => {
+    const header = `Content-Type: ${type}\r\nContent-Transfer-Encoding: base64\r\n`
+    return `${header}Content-Disposition: attachment; filename=x.bin\r\n\r\n${`${'QUJD'.repeat(19)}\r\n`.repeat(lines)}${odd}`
+  })
+const bodyText = fc
+  .array(line, { maxLength: 8 })
+  .map((lines) => `Content-Type: text/plain\r\n\r\n${lines.map((each) => `${each}\r\n`).join('')}`)
+const multipart = fc.array(fc.oneof(attachment, bodyText), { minLength: 1, maxLength: 4 }).map((parts) => {
+  const all = parts.map((part) => `--b\r\n${part}\r\n`).join('')
+  const header = 'Subject: a mail\r\nFrom: a@example.org\r\nContent-Type: multipart/mixed; boundary=b\r\n'
+  return `${header}\r\n${all}--b--\r\n`
+})
+const largeMaildrop: fc.Arbitrary<readonly ModelMessage[]> = fc
+  .array(fc.record({ octets: fc.oneof(octets, multipart, multipart), fate }), { maxLength: 6 })
+  .map((messages) => messages.map((message, index) => ({ ...message, uniqueId: `id-${index}` })))
+
 describe('the maildrop that a client sees', () => {
+  test('is the same where messages are larger than memory is given, and lie in files', () => {
+    let spooled = 0
+    fc.assert(
+      fc.property(largeMaildrop, options, dialogue, (messages, model, { batches, pieceOctets }) => {
+        const room = new HoldingRoom()
+        const interceptor = { ...NO_INTERCEPTOR, room: new HoldingRoom() }
+        const spool = { room, abridger: { textOctets: 10_000, otherOctets: 40 } }
+        const limits = { heldMessageOctets: 2_000 }
+        const { it, server, view } = session(messages, model, { spool, limits, interceptor })
+        for (const batch of batches) {
+          const expected = batch.map((each) => view.expect(each))
+          it.client(batch.map((each) => `${each}\r\n`).join(''))
+          settle(it, server, inPieces(pieceOctets))
+          let got = it.takeToClient()
+          for (const [index, each] of batch.entries()) {
+            const { reply, rest } = takeReply(got, each)
+            const wanted = expected[index] ?? ''
+            if (typeof wanted === 'string') expect(reply, each).toBe(wanted)
+            else expect(reply, each).toMatch(wanted)
+            got = rest
+          }
+          expect(got).toBe('')
+          expect(it.files.size).toBe(0)
+          expect(room.taken).toBe(0)
+          expect(interceptor.room.taken).toBe(0)
+        }
+        spooled += it.spooled
+        it.client('QUIT\r\n')
+        settle(it, server)
+        expect([...server.deleted].sort()).toEqual([...view.meant].sort())
+      }),
+      { numRuns: 300 },
+    )
+    expect(spooled).toBeGreaterThan(100)
+  })
+
   test('is one and the same to any sequence of commands, whatever rules hide, change, refuse or keep', () => {
     fc.assert(
       fc.property(maildrop, options, dialogue, (messages, model, { batches, pieceOctets }) => {
@@ -474,5 +533,145 @@ describe('a message that is too large to be seen', () => {
     it.client('LIST\r\n')
     settle(it, server)
     expect(it.takeToClient()).toBe('+OK 2 messages (1535 octets)\r\n1 1514\r\n2 21\r\n.\r\n')
+  })
+})
+
+describe('a message that lies in a file', () => {
+  const LARGE = `Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\na cat\r\n--b\r\nContent-Type: image/png\r\n\r\n${'a picture of nothing\r\n'.repeat(100)}--b--\r\n`
+  const fetching = (rest: ConversationOptions = {}, sight: Fate['sight'] = 'message') => {
+    const room = new HoldingRoom()
+    const memory = new HoldingRoom()
+    const messages = [{ octets: LARGE, uniqueId: 'a', fate: { kind: 'body', sight } as const }]
+    const { it, server } = session(messages, MODEL, {
+      spool: { room, abridger: { textOctets: 1_000, otherOctets: 40 } },
+      limits: { heldMessageOctets: 1_000 },
+      interceptor: { ...NO_INTERCEPTOR, room: memory },
+      ...rest,
+    })
+    return { it, server, room, memory }
+  }
+  const SIZE = LARGE.length + 2
+  /** Lets the sides talk up to the first octets that are to be read for the client. */
+  const upToRead = ({
+    it,
+    server,
+  }: ReturnType<typeof fetching>): Extract<RelayEffect, { type: 'read-spool' }> => {
+    it.client('LIST\r\n')
+    settle(it, server)
+    expect(it.takeToClient()).toContain(`1 ${SIZE}\r\n`)
+    it.client('RETR 1\r\nNOOP\r\n')
+    it.server(server.take(it.takeToServer()))
+    const read = it.effects.find((effect) => effect.type === 'read-spool')
+    if (read === undefined) throw new Error('nothing is read')
+    return read
+  }
+
+  test('goes to the client with what is in memory around what is read, and what waited follows', () => {
+    const it = fetching()
+    const { id, start, end } = upToRead(it)
+    const before = it.it.takeToClient()
+    expect(before).toMatch(new RegExp(`^\\+OK ${SIZE} octets\\r\\n`))
+    expect(before).toContain('a tiger\r\n')
+    // The server is not read meanwhile: nothing is known of where its octets would go.
+    expect(it.it.relay.wantsOctets('server')).toBe(false)
+    it.it.feed({
+      type: 'spool-read',
+      id,
+      octets: it.it.files.get(id)?.subarray(start, end) ?? Buffer.alloc(0),
+    })
+    const behind = it.it.takeToClient()
+    expect(behind).toMatch(/^a picture[\s\S]*--b--\r\n\.\r\n\+OK\r\n$/)
+    expect(before.length + behind.length).toBe(`+OK ${SIZE} octets\r\n`.length + SIZE + 3 + 5)
+    expect([it.room.taken, it.memory.taken, it.it.files.size]).toEqual([0, 0, 0])
+  })
+
+  test('that cannot be read any more breaks the connection, without a termination octet', () => {
+    const it = fetching()
+    const { id } = upToRead(it)
+    it.it.takeToClient()
+    it.it.feed({ type: 'spool-failed', id, text: 'cannot be read: the disk reports an error' })
+    expect(it.it.takeToClient()).toBe('')
+    expect(it.it.actions()).toContain('destroy client')
+    expect(it.it.traced('failure')).toMatchObject([
+      { failure: { code: 'POSTERN_RULES', text: expect.stringContaining('it cannot be read: the disk') } },
+    ])
+    expect([it.room.taken, it.memory.taken, it.it.files.size]).toEqual([0, 0, 0])
+  })
+
+  test('that cannot be written is not delivered unchanged, and the reason is told', () => {
+    const it = fetching()
+    it.it.client('LIST\r\n')
+    settle(it.it, it.server)
+    it.it.takeToClient()
+    it.it.client('RETR 1\r\n')
+    const reply = it.server.take(it.it.takeToServer())
+    it.it.server(reply.slice(0, 1_500))
+    const id = [...it.it.files.keys()][0] ?? 0
+    it.it.feed({ type: 'spool-failed', id, text: 'cannot be kept in a file: /spool: the disk is full' })
+    it.it.server(reply.slice(1_500))
+    expect(it.it.takeToClient()).toBe(
+      '-ERR [SYS/TEMP] a message that a rule changes cannot be kept in a file: /spool: the disk is full\r\n',
+    )
+    expect([it.room.taken, it.memory.taken, it.it.files.size]).toEqual([0, 0, 0])
+  })
+
+  test('that cannot be written while the rules look is told to them as unseen, and the listing goes on', () => {
+    const seen: (string | null)[] = []
+    class Watching extends ModelRules {
+      override examine(...asked: Parameters<ModelRules['examine']>) {
+        if (asked[0].unseen !== null) seen.push(asked[0].unseen)
+        return super.examine(...asked)
+      }
+    }
+    const messages = [{ octets: LARGE, uniqueId: 'a', fate: { kind: 'body', sight: 'message' } as const }]
+    const spool = { room: new HoldingRoom(), abridger: { textOctets: 1_000, otherOctets: 40 } }
+    const limits = { heldMessageOctets: 1_000 }
+    const { it, server } = session(messages, MODEL, { spool, limits }, new Watching(messages))
+    it.client('LIST\r\n')
+    for (let octets = it.takeToServer(); octets !== ''; octets = it.takeToServer()) {
+      const reply = server.take(octets)
+      it.server(reply.slice(0, 1_500))
+      for (const id of it.files.keys())
+        it.feed({ type: 'spool-failed', id, text: 'cannot be kept in a file: /spool: the disk is full' })
+      it.server(reply.slice(1_500))
+    }
+    expect(seen).toEqual(['it cannot be kept in a file: /spool: the disk is full'])
+    expect(it.takeToClient()).toContain(`1 ${LARGE.length}\r\n`)
+    expect(spool.room.taken).toBe(0)
+  })
+
+  test('is dropped by a session that ends, wherever it is', () => {
+    for (const ends of ['looking', 'asking', 'delivering'] as const) {
+      const it = fetching({}, ends === 'asking' ? 'judge' : 'message')
+      if (ends === 'delivering') upToRead(it)
+      else {
+        it.it.client('LIST\r\n')
+        for (let octets = it.it.takeToServer(); octets !== ''; octets = it.it.takeToServer()) {
+          const reply = it.server.take(octets)
+          it.it.server(ends === 'looking' ? reply.slice(0, 1_500) : reply)
+        }
+      }
+      expect(it.it.files.size, ends).toBe(1)
+      it.it.feed({ type: 'closed', side: 'client' })
+      expect([it.room.taken, it.memory.taken, it.it.files.size], ends).toEqual([0, 0, 0])
+    }
+  })
+
+  test('is not offered to a person at a breakpoint, who is told so', () => {
+    const it = fetching({ interceptor: { ...NO_INTERCEPTOR, holdsMessages: true, room: new HoldingRoom() } })
+    upToRead(it)
+    expect(it.it.traced('not-held')).toMatchObject([{ kind: 'message', reason: 'too-large' }])
+  })
+
+  test('is told to those who watch as the client gets it', () => {
+    const it = fetching({ attention: { isWatched: true, messageOctets: 100_000 } })
+    const { id, start, end } = upToRead(it)
+    it.it.feed({
+      type: 'spool-read',
+      id,
+      octets: it.it.files.get(id)?.subarray(start, end) ?? Buffer.alloc(0),
+    })
+    const told = it.it.traced('content').filter(({ source }) => source === 'postern')
+    expect(Buffer.concat(told.map(({ wire }) => wire)).toString()).toContain('a tiger')
   })
 })

@@ -3,6 +3,7 @@ import { DEFAULT_LIMITS, type Limits } from '../../src/pop3/limits.js'
 import { type Interceptor, NO_INTERCEPTOR } from '../../src/relay/interception.js'
 import { Relay, type RelayOptions } from '../../src/relay/relay.js'
 import type { RelayEffect, RelayInput } from '../../src/relay/relay-input.js'
+import type { SpoolOptions } from '../../src/relay/spool.js'
 import type { SessionRules } from '../../src/rules/verdict.js'
 import {
   type Attention,
@@ -33,6 +34,7 @@ export interface ConversationOptions {
   readonly interceptor?: Interceptor
   readonly rules?: SessionRules
   readonly keepsClientAlive?: boolean
+  readonly spool?: Pick<SpoolOptions, 'room' | 'abridger'>
 }
 
 /** One session in the hands of a test. Time stands still unless the test moves it. */
@@ -40,6 +42,10 @@ export class Conversation {
   readonly relay: Relay
   readonly traces: TraceEvent[] = []
   readonly effects: RelayEffect[] = []
+  /** Files of the session that it has not dropped, by number. */
+  readonly files = new Map<number, Buffer>()
+  /** How many there have been. */
+  spooled = 0
   now = 1_000_000
   #toClient: Buffer[] = []
   #toServer: Buffer[] = []
@@ -60,6 +66,7 @@ export class Conversation {
       interceptor: options.interceptor ?? NO_INTERCEPTOR,
       rules: options.rules ?? null,
       keepsClientAlive: options.keepsClientAlive ?? true,
+      spool: options.spool ?? null,
     }
     this.relay = new Relay(relayOptions)
   }
@@ -103,6 +110,13 @@ export class Conversation {
     for (const effect of effects) {
       this.effects.push(effect)
       if (effect.type === 'trace') this.traces.push(effect.event)
+      if (effect.type === 'spool' && !this.files.has(effect.id)) this.spooled += 1
+      if (effect.type === 'spool')
+        this.files.set(
+          effect.id,
+          Buffer.concat([this.files.get(effect.id) ?? Buffer.alloc(0), effect.octets]),
+        )
+      if (effect.type === 'drop-spool') this.files.delete(effect.id)
       if (effect.type === 'write')
         (effect.side === 'client' ? this.#toClient : this.#toServer).push(effect.octets)
     }

@@ -60,8 +60,12 @@ const PATIENCE_MS = 60_000
  * Starts clamd with one signature, for {@link EICAR}, and resolves once it answers PING.
  *
  * @param at the port, for one that comes back after its death; any free one by default
+ * @param streamOctets the largest message that it takes
  */
-export async function startClamd(at: number | null = null): Promise<Clamd> {
+export async function startClamd(
+  at: number | null = null,
+  streamOctets: number = CLAMD_STREAM_OCTETS,
+): Promise<Clamd> {
   const [free = 0] = at === null ? await freePorts(1) : []
   const port = at ?? free
   const directory = temporaryDirectory('clamd')
@@ -83,7 +87,9 @@ TCPAddr 127.0.0.1
 LocalSocket ${path}
 DatabaseDirectory ${database}
 TemporaryDirectory ${directory.path}
-StreamMaxLength ${CLAMD_STREAM_OCTETS}
+StreamMaxLength ${streamOctets}
+MaxScanSize 400M
+MaxFileSize ${streamOctets}
 SelfCheck 0
 LogTime yes
 LogVerbose yes

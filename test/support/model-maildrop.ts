@@ -3,6 +3,7 @@
  * must see of it. Written apart from the code under test, by RFC 1939.
  */
 import type { MessageEdit } from '../../src/mail/edit.js'
+import { removeByteStuffing } from '../../src/pop3/encoder.js'
 import type { MaildropAnswer, MaildropQuestion } from '../../src/relay/maildrop.js'
 import type {
   Examination,
@@ -256,15 +257,31 @@ export function settle(
   for (let round = 0; round < 100_000; round += 1) {
     const octets = it.takeToServer()
     const asked = it.effects.flatMap((effect) => (effect.type === 'ask' ? [effect] : []))
+    const reads = it.effects.flatMap((effect) => (effect.type === 'read-spool' ? [effect] : []))
     it.effects.length = 0
-    if (octets === '' && asked.length === 0) return
+    if (octets === '' && asked.length === 0 && reads.length === 0) return
     for (const piece of split(server.take(octets))) it.server(piece)
-    for (const { id, question } of asked) it.feed({ type: 'answered', id, answer: answerTo(question) })
+    for (const { id, question } of asked)
+      it.feed({ type: 'answered', id, answer: answerTo(question, wholeOf(question, it)) })
+    for (const { id, start, end } of reads) {
+      const read = it.files.get(id)?.subarray(start, end) ?? Buffer.alloc(0)
+      if (read.length !== end - start) throw new Error(`file ${id} has no octets ${start} to ${end}`)
+      it.feed({ type: 'spool-read', id, octets: read })
+    }
   }
   throw new Error('no end to it')
 }
 
-function answerTo({ type, message }: MaildropQuestion): MaildropAnswer {
+/** All of a message that lies partly in a file of the conversation. */
+function wholeOf({ message, spooled }: MaildropQuestion, it: Conversation): Buffer {
+  if (spooled === null) return message
+  const whole = removeByteStuffing(it.files.get(spooled.id) ?? Buffer.alloc(0))
+  if (whole.length !== spooled.octets)
+    throw new Error(`a message of ${whole.length} octets, not ${spooled.octets}`)
+  return whole
+}
+
+function answerTo({ type }: MaildropQuestion, message: Buffer): MaildropAnswer {
   // Line by line, so that the model can tell what it is of any number of lines.
   const output = Buffer.from(bodyAs(message.toString('latin1'), 'lions'), 'latin1')
   const answers: JudgeAnswers = new Map([['judge', { verdict: 'clean', score: null, finding: '', output }]])
