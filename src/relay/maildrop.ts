@@ -223,6 +223,7 @@ export class Maildrop {
   #phase: 'new' | 'listing' | 'listed' | 'blind' = 'new'
   /** Whether the server knows TOP: as it announced, or as it turned out. */
   #top: 'unknown' | 'known' | 'refused' = 'unknown'
+  #hasAskedCapabilities = false
   #hasUniqueIds = false
   #uniqueIds: ReadonlyMap<number, string> = new Map()
   #scanListing: Buffer | null = null
@@ -389,7 +390,7 @@ export class Maildrop {
     if (this.#phase === 'listed') return null
     if (this.#phase === 'listing') return WAIT
     this.#phase = 'listing'
-    return this.#give([{ type: 'capabilities' }, { type: 'scan-listing' }, { type: 'unique-ids' }])
+    return this.#give([{ type: 'scan-listing' }, { type: 'unique-ids' }])
   }
 
   #listed({ status, content, notKept }: OwnReply): void {
@@ -457,13 +458,20 @@ export class Maildrop {
 
   /** @returns the commands to be given, or that something is under way; null where nothing is */
   #lookFurther(): Plan | null {
-    if (this.#steps.length > 0) return this.#give(this.#steps.splice(0))
+    if (this.#steps.length > 0) return this.#give(this.#withCapabilities(this.#steps.splice(0)))
     return this.#owed > 0 || this.isAsking ? WAIT : null
   }
 
   #give(steps: readonly OwnStep[]): Plan {
     this.#owed += steps.length
     return { type: 'look', steps }
+  }
+
+  /** The server is asked what it knows once, and where that matters: most polls look at nothing new. */
+  #withCapabilities(steps: readonly OwnStep[]): readonly OwnStep[] {
+    if (this.#hasAskedCapabilities) return steps
+    this.#hasAskedCapabilities = true
+    return [{ type: 'capabilities' }, ...steps]
   }
 
   #examine(entry: Entry, purpose: Purpose): void {
@@ -694,6 +702,8 @@ export class Maildrop {
       case 'message':
         return { type: 'send', instead: commandLine(`RETR ${entry.number}`), rewrite }
       case 'notice': {
+        if (!this.#hasAskedCapabilities) return this.#give(this.#withCapabilities([]))
+        if (this.#owed > 0) return WAIT
         const fetch = this.#top === 'known' ? `TOP ${entry.number} 0` : `RETR ${entry.number}`
         return { type: 'send', instead: commandLine(fetch), rewrite }
       }
