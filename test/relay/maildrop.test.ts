@@ -214,6 +214,8 @@ const madReply = fc.constantFrom(
   '+OK\r\nPIPELINING\r\nTOP\r\n.\r\n',
   '+OK\r\nSubject: x\r\n\r\ncat\r\n.\r\n',
   '+OK 20 octets\r\nSubject: x',
+  `+OK\r\nContent-Type: image/png\r\n\r\n${'a line\r\n'.repeat(20)}.\r\n`,
+  `+OK\r\nSubject: x\r\n\r\n${'a cat\r\n'.repeat(20)}`,
   '.\r\n',
   '\r\n',
   'garbage\r\n',
@@ -228,6 +230,9 @@ const madness = fc.array(
       { wait: 10_000 },
       { wait: 60_000 },
       { answer: true },
+      { read: true },
+      { fails: 1 },
+      { fails: 2 },
       { end: 'server' as const },
       { end: 'client' as const },
     ),
@@ -240,20 +245,32 @@ describe('a server that has lost its mind', () => {
     fc.assert(
       fc.property(maildrop, options, madness, (messages, model, events) => {
         const room = new HoldingRoom()
-        const { it } = session(messages, model, { interceptor: { ...NO_INTERCEPTOR, room } })
+        const files = new HoldingRoom()
+        const { it } = session(messages, model, {
+          interceptor: { ...NO_INTERCEPTOR, room },
+          spool: { room: files, abridger: { textOctets: 5, otherOctets: 5 } },
+          limits: { heldMessageOctets: 100 },
+        })
         for (const event of events) {
           if ('client' in event) it.client(event.client)
           else if ('server' in event) it.server(event.server)
           else if ('wait' in event) it.wait(event.wait)
           else if ('end' in event) it.feed({ type: 'end', side: event.end })
-          else
-            for (const effect of it.effects.splice(0))
-              if (effect.type === 'ask')
-                it.feed({ type: 'answered', id: effect.id, answer: { type: 'failed', text: 'no' } })
+          else if ('fails' in event)
+            it.feed({ type: 'spool-failed', id: event.fails, text: 'cannot be kept' })
+          else if ('read' in event)
+            for (const effect of [...it.effects])
+              if (effect.type === 'read-spool') {
+                const octets = it.files.get(effect.id)?.subarray(effect.start, effect.end)
+                it.feed({ type: 'spool-read', id: effect.id, octets: octets ?? Buffer.alloc(0) })
+              } else
+                for (const effect of it.effects.splice(0))
+                  if (effect.type === 'ask')
+                    it.feed({ type: 'answered', id: effect.id, answer: { type: 'failed', text: 'no' } })
         }
         it.feed({ type: 'closed', side: 'client' })
         expect(it.relay.isClosed).toBe(true)
-        expect(room.taken).toBe(0)
+        expect([room.taken, files.taken, it.files.size]).toEqual([0, 0, 0])
       }),
       { numRuns: 1_000 },
     )
