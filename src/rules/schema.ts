@@ -154,7 +154,7 @@ const sharedOfJudges = {
     .optional(),
   largest: largest
     .describe(
-      `The largest message that it is asked about; of a larger one it fails. Default ${formatOctets(JUDGED_OCTETS.default)}.`,
+      `The largest message that it is asked about, up to ${formatOctets(JUDGED_OCTETS.most)}; of a larger one it fails. Default ${formatOctets(JUDGED_OCTETS.default)}.`,
     )
     .optional(),
 }
