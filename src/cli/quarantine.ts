@@ -83,13 +83,23 @@ async function show(id: string, options: ShowOptions): Promise<ExitCode> {
       '--raw would print octets of a stranger on this terminal, which may act on them: write them to a file (postern quarantine show --raw ID > message.eml), or insist with --force',
     )
   return await withQuarantine(options, async (store) => {
+    if (options.raw === true) {
+      // However large it is.
+      const { message, content, isIntact } = await store.open(id)
+      if (!isIntact) warnOfChange(message)
+      for await (const piece of content.pieces()) await write(piece)
+      return EXIT_CODES.success
+    }
     const { message, content, isIntact } = await store.show(id)
-    if (!isIntact) note(`postern: warning: the copy of ${message.id} is not what was kept: it was changed`)
-    if (options.raw === true) await write(content)
-    else if (options.json === true) print(json({ ...message, isIntact, header: await headerOf(content) }))
+    if (!isIntact) warnOfChange(message)
+    if (options.json === true) print(json({ ...message, isIntact, header: await headerOf(content) }))
     else print(await description(message, content))
     return EXIT_CODES.success
   })
+}
+
+function warnOfChange({ id }: QuarantinedMessage): void {
+  note(`postern: warning: the copy of ${id} is not what was kept: it was changed`)
 }
 
 /** Does the same with each; the first that fails ends it, after what was done before it was said. */
@@ -231,8 +241,8 @@ function print(text: string): void {
   process.stdout.write(`${text}\n`)
 }
 
-async function write(content: Buffer): Promise<void> {
-  await new Promise<void>((done) => process.stdout.write(content, () => done()))
+async function write(octets: Buffer): Promise<void> {
+  await new Promise<void>((done) => process.stdout.write(octets, () => done()))
 }
 
 const QUARANTINE_HELP = `

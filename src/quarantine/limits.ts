@@ -17,7 +17,8 @@ export interface QuarantineLimits {
 export const QUARANTINE_LIMITS: QuarantineLimits = {
   // A person looks through them. More are a flood, and a folder of more is slow in many file systems and tools.
   messages: 10_000,
-  // A tenth of a small disk, which others need too; hundreds of the largest mails that servers take.
+  // A tenth of a small disk, which others need too; hundreds of the largest mails that most servers take. A single one
+  // has no bound of its own: what is larger than this is not taken, and what is nearly so leaves no room for others.
   octets: 1_073_741_824,
   // By hand, one after the other. Their hashes are in memory: some 10 MB.
   released: 50_000,

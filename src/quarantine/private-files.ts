@@ -118,6 +118,41 @@ export async function removeDurably(file: string): Promise<void> {
  * @throws the system's error
  */
 export async function readPrivate(file: string, maximum: number): Promise<Buffer | null> {
+  const handle = await openPrivate(file)
+  if (handle === null) return null
+  try {
+    const facts = await handle.stat()
+    if (facts.size <= maximum) return await handle.readFile()
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(maximum), 0, maximum, 0)
+    return buffer.subarray(0, bytesRead)
+  } finally {
+    await handle.close()
+  }
+}
+
+/**
+ * Reads a file that is one, not a link to one, piece by piece. Closed where the reader stops early.
+ *
+ * @throws the system's error, QuarantineError where it is not there or no file
+ */
+export async function* readPieces(file: string): AsyncGenerator<Buffer, void, undefined> {
+  const handle = await openPrivate(file)
+  if (handle === null) throw new QuarantineError(file, 'the file is gone', 'look again what is there')
+  try {
+    for (;;) {
+      const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(PIECE_OCTETS), 0, PIECE_OCTETS)
+      if (bytesRead === 0) return
+      yield buffer.subarray(0, bytesRead)
+    }
+  } finally {
+    await handle.close()
+  }
+}
+
+const PIECE_OCTETS = 65_536
+
+/** Null where there is no file, or a link or something else in its place. */
+async function openPrivate(file: string): Promise<FileHandle | null> {
   let handle: FileHandle
   try {
     // Not blocking: a pipe in its place would be waited for.
@@ -128,14 +163,13 @@ export async function readPrivate(file: string, maximum: number): Promise<Buffer
     throw error
   }
   try {
-    const facts = await handle.stat()
-    if (!facts.isFile()) return null
-    if (facts.size <= maximum) return await handle.readFile()
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(maximum), 0, maximum, 0)
-    return buffer.subarray(0, bytesRead)
-  } finally {
+    if ((await handle.stat()).isFile()) return handle
+  } catch (error) {
     await handle.close()
+    throw error
   }
+  await handle.close()
+  return null
 }
 
 /** A name is durable when its folder is. Windows cannot open folders. */

@@ -31,6 +31,7 @@ import {
 import {
   type Missing,
   moveDurably,
+  readPieces,
   readPrivate,
   removeDurably,
   securePrivateFolder,
@@ -60,7 +61,15 @@ export interface QuarantinedMessage extends Sidecar {
   readonly state: 'kept' | 'released'
 }
 
-/** A message with its content. */
+/** A message with its content, which is read when somebody wants it. */
+export interface OpenedMessage {
+  readonly message: QuarantinedMessage
+  readonly content: MessageSource
+  /** False where the file is not what was kept: the disk or somebody changed it. */
+  readonly isIntact: boolean
+}
+
+/** A message with its content in memory. */
 export interface ShownMessage {
   readonly message: QuarantinedMessage
   readonly content: Buffer
@@ -80,7 +89,9 @@ export interface Quarantine {
   keep(message: MessageSource, about: KeptAbout): Promise<KeepResult>
   /** All messages, the oldest first. @throws QuarantineError where the folder cannot be read */
   list(): Promise<readonly QuarantinedMessage[]>
-  /** One message. @param id its first digits, at least four @throws QuarantineError */
+  /** One message, to be read piece by piece. @param id its first digits, at least four @throws QuarantineError */
+  open(id: string): Promise<OpenedMessage>
+  /** One message, all of it. @param id as for {@link open} @throws QuarantineError */
   show(id: string): Promise<ShownMessage>
   /** Lets this content pass from the next fetch on. The copy stays. @throws QuarantineError */
   release(id: string): Promise<QuarantinedMessage>
@@ -119,7 +130,7 @@ export async function openQuarantine(
   for (const folder of FOLDERS) await securePrivateFolder(join(root, folder), 'create')
   await removeAbandoned(join(root, 'tmp'))
   const store = new Store(root, limits)
-  await store.open()
+  await store.begin()
   return store
 }
 
@@ -160,7 +171,7 @@ class Store implements Quarantine {
     this.#timer = setInterval(() => void this.#look(), LOOK_EVERY_MS).unref()
   }
 
-  async open(): Promise<void> {
+  async begin(): Promise<void> {
     try {
       await this.#scan()
       await this.#look()
@@ -229,6 +240,20 @@ class Store implements Quarantine {
     await this.#scan()
     const described = await inPieces([...this.#copies.values()], (copy) => this.#describe(copy))
     return described.sort((one, other) => (one.at ?? 0) - (other.at ?? 0) || (one.id < other.id ? -1 : 1))
+  }
+
+  async open(id: string): Promise<OpenedMessage> {
+    return await this.#inTurn(() =>
+      this.#asError(async () => {
+        const copy = await this.#find(id)
+        const { file, octets } = copy
+        const beginning = await readPrivate(file, MOST_HEADER_OCTETS)
+        if (beginning === null) throw this.#unknown(id)
+        const content = { octets, inMemory: null, beginning, pieces: () => readPieces(file) }
+        const isIntact = (await sha256Of(content)) === copy.sha256
+        return { message: await this.#describe(copy), content, isIntact }
+      }),
+    )
   }
 
   async show(id: string): Promise<ShownMessage> {

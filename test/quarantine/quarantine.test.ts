@@ -618,6 +618,30 @@ describe('releasing and deleting', () => {
     expect((await quarantine.show(id)).isIntact).toBe(false)
   })
 
+  it('opens a message to be read piece by piece, as often as somebody wants to', async () => {
+    const quarantine = await open()
+    const id = idOf(await quarantine.keep(largeSource(300_000), ABOUT))
+    const { message, content, isIntact } = await quarantine.open(id)
+    expect({ message, isIntact }).toMatchObject({ message: { id, octets: 300_000 }, isIntact: true })
+    expect(content).toMatchObject({ octets: 300_000, inMemory: null })
+    expect(content.beginning.equals(largeMessage(300_000).subarray(0, 262_144))).toBe(true)
+    for (const most of [1, Number.POSITIVE_INFINITY]) {
+      const pieces: Buffer[] = []
+      for await (const piece of content.pieces()) {
+        expect(piece.length).toBeLessThanOrEqual(65_536)
+        if (pieces.push(piece) >= most) break
+      }
+      const expected = most === 1 ? (pieces[0]?.length ?? 0) : 300_000
+      expect(Buffer.concat(pieces).equals(largeMessage(300_000).subarray(0, expected))).toBe(true)
+    }
+    await failureOf(quarantine.open('0000000000000000'))
+    writeFileSync(join(directory, 'new', message.sha256), mail('two'))
+    expect((await quarantine.open(id)).isIntact).toBe(false)
+    rmSync(join(directory, 'new', message.sha256))
+    symlinkSync('/etc/passwd', join(directory, 'new', message.sha256))
+    await failureOf(content.pieces()[Symbol.asyncIterator]().next())
+  })
+
   it('lists the oldest first', async () => {
     const quarantine = await open()
     await quarantine.keep(inMemory(mail('young')), { ...ABOUT, at: 2_000 })
