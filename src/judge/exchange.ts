@@ -2,7 +2,7 @@
  * One question and one answer over a connection of its own, TCP or Unix. Owns the socket from its first to its last
  * moment; knows nothing of what is said on it.
  */
-import { connect } from 'node:net'
+import { Socket } from 'node:net'
 import type { JudgeAddress } from '../rules/judge-settings.js'
 import { connectionTrouble, type Trouble } from './adapter.js'
 import { readingTrouble, writePieces } from './write-pieces.js'
@@ -33,9 +33,8 @@ export async function exchange(asked: Exchange, signal: AbortSignal): Promise<Bu
   return await new Promise((resolve) => {
     const received = new Received(asked.mostOctets)
     const { address } = asked
-    const socket = connect(
-      'path' in address ? { path: address.path } : { host: address.host, port: address.port },
-    )
+    const socket = new ReadingSocket()
+    socket.connect('path' in address ? { path: address.path } : { host: address.host, port: address.port })
     const end = (outcome: Buffer | Trouble): void => {
       signal.removeEventListener('abort', abort)
       socket.destroy()
@@ -64,6 +63,28 @@ export async function exchange(asked: Exchange, signal: AbortSignal): Promise<Bu
 
 /** Nobody waits for this one any more; whoever ended the question knows better words. */
 const ABORTED: Trouble = { trouble: 'was not waited for' }
+
+/**
+ * A socket that reads what has arrived before an error destroys it. A judge that has had enough answers and goes, and
+ * whoever writes on meanwhile finds the connection broken: its answer is here, and not read yet.
+ */
+class ReadingSocket extends Socket {
+  #isEnding = false
+
+  override destroy(error?: Error): this {
+    if (error === undefined || this.#isEnding) return super.destroy(error)
+    this.#isEnding = true
+    // Once around the event loop, on which reading comes before the second of these.
+    setImmediate(() => setImmediate(() => super.destroy(error)))
+    return this
+  }
+
+  // Quirk: Node 20 tells nobody of what is read behind a failed write.
+  override push(chunk: unknown, encoding?: BufferEncoding): boolean {
+    if (!this.#isEnding || !Buffer.isBuffer(chunk)) return super.push(chunk, encoding)
+    return this.emit('data', chunk)
+  }
+}
 
 /** Octets that come in pieces of any size, kept in one place that doubles: a slow drip costs no more than a flood. */
 class Received {

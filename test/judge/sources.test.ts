@@ -1,9 +1,11 @@
+import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { createJudges } from '../../src/judge/judges.js'
 import { JUDGE_LIMITS } from '../../src/judge/limits.js'
 import type { JudgeHow } from '../../src/rules/judge-settings.js'
@@ -191,6 +193,45 @@ describe.each(KINDS.filter((kind) => kind !== 'command'))('%s, asked about 200 M
     expect(most).toBeGreaterThan(0)
     expect(most).toBeLessThan(READ_AHEAD_OCTETS)
   }, 120_000)
+})
+
+describe('clamd, which answers and breaks the connection off', () => {
+  it('is heard although the next piece was written before its answer was read', async () => {
+    // A process of its own: this one hears nothing while it is kept busy.
+    const program = `
+      const server = require('node:net').createServer((socket) => {
+        let octets = 0
+        socket.on('error', () => {})
+        socket.on('data', (piece) => {
+          octets += piece.length
+          if (octets > 100000) {
+            socket.pause()
+            socket.write('INSTREAM size limit exceeded. ERROR\\0', () => socket.resetAndDestroy())
+          }
+        })
+      })
+      server.listen(0, '127.0.0.1', () => console.log(server.address().port))`
+    const child = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] })
+    onTestFinished(() => {
+      child.kill('SIGKILL')
+    })
+    const [port] = await once(child.stdout, 'data')
+    const source = largeSource(10_000_000, {
+      before: async (given, opened) => {
+        if (opened !== 2 || given < 200_000) return
+        await sleep(1)
+        // Long enough for it to answer and to go, however busy the machine is; a shorter time only proves less.
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300)
+      },
+    })
+    const how: JudgeHow = { type: 'clamd', address: { host: '127.0.0.1', port: Number(port) } }
+    expect(await askOnce(how, { message: source })).toMatchObject({
+      failed: expect.stringContaining('raise StreamMaxLength'),
+    })
+    await closed(source)
+    child.kill('SIGKILL')
+    await once(child, 'close')
+  })
 })
 
 describe('a program', () => {
