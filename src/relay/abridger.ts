@@ -15,7 +15,7 @@ import { removeByteStuffing } from '../pop3/encoder.js'
 
 /** How much of the body of a part is kept before lines are left out. */
 export interface AbridgerLimits {
-  /** Octets of a text, and of whatever may hold other parts. */
+  /** Octets of a text. */
   readonly textOctets: number
   /** Octets of all else. */
   readonly otherOctets: number
@@ -146,10 +146,9 @@ export class Abridger {
 
   #bodyBegins(section: Buffer): void {
     const { type, encoding } = mimeOutline(section).root
-    const mayHoldParts = type.startsWith('multipart/') || type.startsWith('message/')
     this.#encoding = encoding
     this.#section = type === 'message/rfc822' && !ENCODED.has(encoding) ? this.#kept.length : null
-    this.#left = mayHoldParts || type.startsWith('text/') ? this.#limits.textOctets : this.#limits.otherOctets
+    this.#left = type.startsWith('text/') ? this.#limits.textOctets : this.#limits.otherOctets
   }
 
   /** Leaves lines out up to the next that could be a boundary, but for the two before it. @returns what it has done */

@@ -20,7 +20,6 @@ export type Next =
 type Piece = { readonly octets: Buffer } | { readonly start: number; readonly end: number }
 
 const LF = 0x0a
-const CR = 0x0d
 const CRLF = Buffer.from('\r\n', 'latin1')
 
 /** The content of one reply. */
@@ -32,7 +31,8 @@ export class Outgoing {
   #lines: number | null
   /** Octets of the header section that have not gone yet: their lines do not count. */
   #header: number
-  #isLineEnded = true
+  /** The last two octets that have gone; the reply's status line is before the first. */
+  #end: Buffer = CRLF
 
   /**
    * @param message what the client gets, without byte-stuffing
@@ -55,7 +55,7 @@ export class Outgoing {
   /** Takes the next step. */
   next(): Next {
     const piece = this.#lines === 0 && this.#header === 0 ? undefined : this.#pieces.shift()
-    if (piece === undefined) return this.#end()
+    if (piece === undefined) return this.#finish()
     if ('octets' in piece) return { type: 'octets', octets: this.#cut(piece.octets) }
     const { start, end } = piece
     const stop = Math.min(end, start + READ_OCTETS)
@@ -69,16 +69,16 @@ export class Outgoing {
   }
 
   /** A last line without its end gets one. RFC 1939 §3. */
-  #end(): Next {
+  #finish(): Next {
     this.#pieces.length = 0
-    if (this.#isLineEnded) return { type: 'end' }
-    this.#isLineEnded = true
+    if (this.#end.equals(CRLF)) return { type: 'end' }
+    this.#end = CRLF
     return { type: 'octets', octets: CRLF }
   }
 
   #cut(octets: Buffer): Buffer {
     const kept = this.#lines === null ? octets : octets.subarray(0, this.#endOfLines(octets, this.#lines))
-    if (kept.length > 0) this.#isLineEnded = kept.at(-1) === LF && (kept.length < 2 || kept.at(-2) === CR)
+    this.#end = Buffer.concat([this.#end, kept.subarray(-2)]).subarray(-2)
     return kept
   }
 

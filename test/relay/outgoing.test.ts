@@ -29,11 +29,13 @@ function outgoing(file: Buffer, lines: number | null): Outgoing {
 }
 
 const line = fc.constantFrom('', '.', '.x', 'a cat', 'x'.repeat(40), '--', 'Content-Type: image/png')
+const lineEnd = fc.constantFrom('\r\n', '\r\n', '\r\n', '\n')
 const message = fc
-  .tuple(fc.array(line, { maxLength: 40 }), fc.constantFrom('', 'last'))
-  .map(([lines, last]) =>
-    Buffer.from(`Subject: a\r\n\r\n${lines.map((each) => `${each}\r\n`).join('')}${last}`),
-  )
+  .tuple(fc.array(fc.tuple(line, lineEnd), { maxLength: 40 }), fc.constantFrom('', 'last'))
+  .map(([lines, last]) => {
+    const body = lines.map((each) => each.join('')).join('')
+    return Buffer.from(`Subject: a\r\n\r\n${body}${last}`)
+  })
 
 function onWire(content: Buffer): Buffer {
   return encodeContent(content).subarray(0, -3)
@@ -60,6 +62,13 @@ describe('a message that goes out of a file', () => {
       }),
       { numRuns: 1_000 },
     )
+  })
+
+  test('is read in pieces, of which none is left out', () => {
+    const lines = Array.from({ length: 10_000 }, (_, at) => `line ${at}\r\n`).join('')
+    const file = Buffer.from(`Content-Type: image/png\r\n\r\n${lines}`)
+    expect(file.length).toBeGreaterThan(READ_OCTETS)
+    expect(written(outgoing(file, null), file)).toBe(file.toString())
   })
 
   test('keeps lines that end with a bare line feed, and dots behind them, as they are', () => {
