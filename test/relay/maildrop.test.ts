@@ -631,6 +631,10 @@ describe('a message that lies in a file', () => {
     expect(behind).toMatch(/^a picture[\s\S]*--b--\r\n\.\r\n\+OK\r\n$/)
     expect(before.length + behind.length).toBe(`+OK ${SIZE} octets\r\n`.length + SIZE + 3 + 5)
     expect([it.room.taken, it.memory.taken, it.it.files.size]).toEqual([0, 0, 0])
+    it.it.effects.length = 0
+    it.it.client('QUIT\r\n')
+    settle(it.it, it.server)
+    expect(it.it.traced('session-closed')).toMatchObject([{ reason: 'quit', messages: 1 }])
   })
 
   test('that cannot be read any more breaks the connection, without a termination octet', () => {
@@ -643,6 +647,19 @@ describe('a message that lies in a file', () => {
     expect(it.it.traced('failure')).toMatchObject([
       { failure: { code: 'POSTERN_RULES', text: expect.stringContaining('it cannot be read: the disk') } },
     ])
+    expect([it.room.taken, it.memory.taken, it.it.files.size]).toEqual([0, 0, 0])
+  })
+
+  test('that comes as another one than was listed is not delivered', () => {
+    const it = fetching()
+    it.it.client('LIST\r\n')
+    settle(it.it, it.server)
+    it.it.takeToClient()
+    it.it.client('RETR 1\r\n')
+    it.it.server(it.server.take(it.it.takeToServer()).replace('a cat', 'two cats'))
+    expect(it.it.takeToClient()).toMatch(
+      /^-ERR \[SYS\/TEMP\] a message that a rule changes came to another size/,
+    )
     expect([it.room.taken, it.memory.taken, it.it.files.size]).toEqual([0, 0, 0])
   })
 
