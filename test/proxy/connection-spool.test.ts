@@ -1,3 +1,4 @@
+import { readdirSync, readlinkSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
@@ -144,6 +145,17 @@ async function session(octets: number, sight: 'message' | 'judge' = 'message') {
   return { client, folder, room, message, asked, server }
 }
 
+/** Files within a folder that this process has open. */
+function openIn(folder: string): number {
+  return readdirSync('/proc/self/fd').filter((descriptor) => {
+    try {
+      return readlinkSync(join('/proc/self/fd', descriptor)).startsWith(folder)
+    } catch {
+      return false
+    }
+  }).length
+}
+
 /** Resolves once a count has not changed for a while: what can go on has gone on. */
 async function settled(count: () => number): Promise<number> {
   let before = -1
@@ -202,5 +214,6 @@ describe('a connection whose message lies in a file', () => {
     await settled(() => folder.written)
     asked[0]?.()
     await until('the judge', () => folder.read >= message.length)
+    await until('the file to be closed', () => openIn(folder.directory) === 0)
   })
 })

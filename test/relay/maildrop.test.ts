@@ -622,6 +622,7 @@ describe('a message that lies in a file', () => {
     expect(before).toContain('a tiger\r\n')
     // The server is not read meanwhile: nothing is known of where its octets would go.
     expect(it.it.relay.wantsOctets('server')).toBe(false)
+    it.it.wait(600_000)
     it.it.feed({
       type: 'spool-read',
       id,
@@ -630,6 +631,9 @@ describe('a message that lies in a file', () => {
     const behind = it.it.takeToClient()
     expect(behind).toMatch(/^a picture[\s\S]*--b--\r\n\.\r\n\+OK\r\n$/)
     expect(before.length + behind.length).toBe(`+OK ${SIZE} octets\r\n`.length + SIZE + 3 + 5)
+    // A client that takes a message slowly is not idle.
+    it.it.wait(100_000)
+    expect(it.it.relay.isClosed).toBe(false)
     expect([it.room.taken, it.memory.taken, it.it.files.size]).toEqual([0, 0, 0])
     it.it.effects.length = 0
     it.it.client('QUIT\r\n')
