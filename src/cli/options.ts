@@ -5,9 +5,10 @@
 import { homedir } from 'node:os'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import { DEFAULT_WRITE, DEFAULT_WRITE_MESSAGE_OCTETS } from '../config/defaults.js'
+import { DEFAULT_METRICS_ADDRESS, DEFAULT_WRITE, DEFAULT_WRITE_MESSAGE_OCTETS } from '../config/defaults.js'
 import { parseCertificateFingerprint, parsePin } from '../config/fingerprint.js'
 import type { CommandLineSettings, Surroundings } from '../config/load.js'
+import { METRICS_ADDRESS_EXPECTED, parseMetricsAddress } from '../config/metrics-address.js'
 import { describeValue, nearest } from '../config/problem.js'
 import { LEAST_RECORDING_OCTETS, MOST_RECORDING_OCTETS } from '../config/schema.js'
 import { type ControlSettings, LOG_LEVELS } from '../config/settings.js'
@@ -37,6 +38,8 @@ export interface SharedOptions {
   readonly writeFilter?: string
   readonly writeMaxSize?: string
   readonly control?: string
+  /** An address, or true for the usual one. */
+  readonly metrics?: string | true
   readonly rules?: readonly string[]
   readonly quarantine?: string
   readonly verdicts?: string
@@ -113,6 +116,10 @@ export function addSharedOptions(command: Command): Command {
     .option(
       '--control <socket>',
       'socket for "postern attach", or none (default: one of its own in $XDG_RUNTIME_DIR/postern)',
+    )
+    .option(
+      '--metrics [address]',
+      'serve /metrics for Prometheus, /healthz and /readyz at this loopback address, or none (default with no address: 127.0.0.1:9110)',
     )
     .option(
       '-R, --rules <path>',
@@ -211,6 +218,12 @@ export function checkOptions(options: SharedOptions, directory: string): Checked
         options.control,
         (text): ControlSettings => (text === 'none' ? { type: 'none' } : { type: 'path', path: path(text) }),
       ),
+      metrics:
+        options.metrics === true
+          ? DEFAULT_METRICS_ADDRESS
+          : read('--metrics', options.metrics, (text) =>
+              orMistake(parseMetricsAddress(text), text, METRICS_ADDRESS_EXPECTED),
+            ),
       rules: readAll('--rules', options.rules, path),
       quarantineDirectory: read('--quarantine', options.quarantine, path),
       verdictsFile: read('--verdicts', options.verdicts, path),

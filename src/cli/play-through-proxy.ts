@@ -8,6 +8,7 @@ import {
   DEFAULT_LIMITS,
   DEFAULT_LISTENER,
   DEFAULT_LOG_USER_NAMES,
+  DEFAULT_METRICS,
   DEFAULT_RULES,
   DEFAULT_SERVICE_NAME,
   DEFAULT_UPSTREAM,
@@ -93,7 +94,7 @@ function settingsOf(commandLine: CommandLineSettings): Settings {
     limits: DEFAULT_LIMITS,
     multiLineVerbs: [],
   }
-  const contradictions = findContradictions([{ index: 0, service }])
+  const contradictions = findContradictions([{ index: 0, service }], DEFAULT_METRICS)
   if (contradictions.length > 0) {
     const texts = contradictions.map(
       ({ path, found, expected }) => `${formatPath(path)}: found ${found}, expected ${expected}`,
@@ -105,6 +106,7 @@ function settingsOf(commandLine: CommandLineSettings): Settings {
     authorityDirectory: defaultAuthorityDirectory(),
     write: null,
     control: { type: 'none' },
+    metrics: DEFAULT_METRICS,
     rules: DEFAULT_RULES,
     services: [service],
   }

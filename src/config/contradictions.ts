@@ -3,8 +3,9 @@
  * line are judged by the same rules; knows nothing of where a value came from.
  */
 
+import { formatMetricsAddress } from './metrics-address.js'
 import type { ConfigPath } from './problem.js'
-import type { ListenerSettings, ServiceSettings, UpstreamSettings } from './settings.js'
+import type { ListenerSettings, MetricsSettings, ServiceSettings, UpstreamSettings } from './settings.js'
 import { formatLegUrl } from './url.js'
 
 /** Two settings against each other; the path names the one to change, as it is spelled in a file. */
@@ -21,11 +22,14 @@ export interface PlacedService {
 }
 
 /**
- * Finds everything that contradicts within services and between them.
+ * Finds everything that contradicts within services, between them, and between them and the metrics.
  *
  * @returns one entry for each, in the order of the services; empty where all goes together
  */
-export function findContradictions(services: readonly PlacedService[]): readonly Contradiction[] {
+export function findContradictions(
+  services: readonly PlacedService[],
+  metrics: MetricsSettings,
+): readonly Contradiction[] {
   return [
     ...services.flatMap(({ index, service }) => [
       ...service.listeners.flatMap((listener, position) =>
@@ -41,6 +45,7 @@ export function findContradictions(services: readonly PlacedService[]): readonly
     ]),
     ...sharedNames(services),
     ...sharedAddresses(services),
+    ...metricsContradictions(services, metrics),
   ]
 }
 
@@ -120,5 +125,27 @@ function sharedAddresses(services: readonly PlacedService[]): readonly Contradic
         },
       ]
     }),
+  )
+}
+
+/** Said here, since the system would blame another program. */
+function metricsContradictions(
+  services: readonly PlacedService[],
+  metrics: MetricsSettings,
+): readonly Contradiction[] {
+  if (metrics.type === 'none' || metrics.port === 0) return []
+  const { host, port } = metrics
+  return services.flatMap(({ index, service }) =>
+    service.listeners.flatMap(({ url }, position) =>
+      url.host === host && url.port === port
+        ? [
+            {
+              path: ['metrics'],
+              found: `${formatMetricsAddress(metrics)}, the address of services[${index}].listen[${position}]`,
+              expected: 'an address of its own',
+            },
+          ]
+        : [],
+    ),
   )
 }

@@ -7,6 +7,7 @@ import type {
   LegUrl,
   ListenerSettings,
   LogLevel,
+  MetricsSettings,
   RulesSettings,
   UpstreamSettings,
   WriteSettings,
@@ -68,3 +69,16 @@ export const DEFAULT_RULES: RulesSettings = {
 
 /** Whoever runs postern can look at it without having prepared for it. */
 export const DEFAULT_CONTROL: ControlSettings = { type: 'usual' }
+
+/** Nothing is counted that nobody asked for, and nothing listens. */
+export const DEFAULT_METRICS: MetricsSettings = { type: 'none' }
+
+/** In the range that exporters for Prometheus share. */
+export const DEFAULT_METRICS_PORT = 9110
+
+/** Where somebody asks for metrics and names no address. */
+export const DEFAULT_METRICS_ADDRESS: MetricsSettings = {
+  type: 'address',
+  host: '127.0.0.1',
+  port: DEFAULT_METRICS_PORT,
+}

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type * as z from 'zod'
 import { findContradictions } from './contradictions.js'
+import { DEFAULT_METRICS } from './defaults.js'
 import { readYaml, type YamlDocument } from './document.js'
 import {
   ConfigError,
@@ -15,7 +16,7 @@ import {
   formatPath,
   nearest,
 } from './problem.js'
-import { check, configSchema, serviceSchema } from './schema.js'
+import { check, configSchema, metricsSchema, serviceSchema } from './schema.js'
 import { type PartialSettings, settleService, settleSource } from './source.js'
 
 /** What a file says, and the place of each value in it. */
@@ -144,12 +145,15 @@ function contradictionProblems(
     const name = checked.data.name ?? `services[${index}]`
     return [{ index, service: { ...settleService(checked.data, directory), name } }]
   })
+  const metrics = check(metricsSchema, valueAt(root, ['metrics']))
   return [
     ...unnamed,
-    ...findContradictions(valid).map(({ path, found, expected }) => {
-      const written = asWritten(path, root)
-      return { ...document.positionOf(written), path: formatPath(written), found, expected }
-    }),
+    ...findContradictions(valid, metrics.success ? metrics.data : DEFAULT_METRICS).map(
+      ({ path, found, expected }) => {
+        const written = asWritten(path, root)
+        return { ...document.positionOf(written), path: formatPath(written), found, expected }
+      },
+    ),
   ]
 }
 

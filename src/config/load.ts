@@ -16,6 +16,7 @@ import {
   DEFAULT_LISTENER,
   DEFAULT_LOG_LEVEL,
   DEFAULT_LOG_USER_NAMES,
+  DEFAULT_METRICS,
   DEFAULT_RULES,
   DEFAULT_SERVICE_NAME,
   DEFAULT_UPSTREAM,
@@ -29,6 +30,7 @@ import {
   type LegUrl,
   LOG_LEVELS,
   type LogLevel,
+  type MetricsSettings,
   type RulesSettings,
   type ServiceSettings,
   type Settings,
@@ -54,6 +56,7 @@ export interface CommandLineSettings {
   readonly writeFilter: string | null
   readonly writeMaxOctets: number | null
   readonly control: ControlSettings | null
+  readonly metrics: MetricsSettings | null
   /** Rule files and directories, absolute; empty where nothing is said. */
   readonly rules: readonly string[]
   readonly quarantineDirectory: string | null
@@ -78,6 +81,7 @@ export const NO_COMMAND_LINE_SETTINGS: CommandLineSettings = {
   writeFilter: null,
   writeMaxOctets: null,
   control: null,
+  metrics: null,
   rules: [],
   quarantineDirectory: null,
   verdictsFile: null,
@@ -140,15 +144,17 @@ export function loadConfig(
   const level = logLevel(commandLine, surroundings, base.log.level, origins)
   if (commandLine.authorityDirectory !== null) origins.set('authority-dir', ON_COMMAND_LINE)
   if (commandLine.control !== null) origins.set('control', ON_COMMAND_LINE)
+  if (commandLine.metrics !== null) origins.set('metrics', ON_COMMAND_LINE)
   const settings: Settings = {
     log: { ...base.log, level },
     authorityDirectory: commandLine.authorityDirectory ?? base.authorityDirectory,
     write: applyToWrite(base.write, commandLine, origins),
     control: commandLine.control ?? base.control,
+    metrics: commandLine.metrics ?? base.metrics,
     rules: applyToRules(base.rules, commandLine, origins),
     services,
   }
-  refuseContradictions(settings.services)
+  refuseContradictions(settings)
   return { settings, files, origins }
 }
 
@@ -184,6 +190,7 @@ function mergeLayers(layers: readonly PartialSettings[], surroundings: Surroundi
     authorityDirectory: last('authorityDirectory') ?? surroundings.authorityDirectory,
     write: last('write'),
     control: last('control') ?? DEFAULT_CONTROL,
+    metrics: last('metrics') ?? DEFAULT_METRICS,
     rules: last('rules') ?? DEFAULT_RULES,
     services: last('services') ?? [],
   }
@@ -373,8 +380,9 @@ function overrideService(
 }
 
 /** Files are free of contradictions by now, so any that is left came with the command line. */
-function refuseContradictions(services: readonly ServiceSettings[]): void {
-  const contradictions = findContradictions(services.map((service, index) => ({ index, service })))
+function refuseContradictions({ services, metrics }: Settings): void {
+  const placed = services.map((service, index) => ({ index, service }))
+  const contradictions = findContradictions(placed, metrics)
   if (contradictions.length === 0) return
   const lines = contradictions.map(
     ({ path, found, expected }) => `${formatPath(path)}: found ${found}, expected ${expected}`,

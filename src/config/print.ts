@@ -4,6 +4,7 @@
  */
 import { Document, isCollection, isScalar, type Node } from 'yaml'
 import { LIMIT_FACTS, spellLimit } from './limit-facts.js'
+import { formatMetricsAddress } from './metrics-address.js'
 import { type ConfigPath, formatPath } from './problem.js'
 import type {
   ControlSettings,
@@ -35,6 +36,7 @@ function asSource(settings: Settings): object {
     'authority-dir': settings.authorityDirectory,
     ...(settings.write === null ? {} : { write: writeSource(settings.write) }),
     ...controlSource(settings.control),
+    metrics: formatMetricsAddress(settings.metrics),
     ...rulesSource(settings.rules),
     ...(settings.services.length === 0 ? {} : { services: settings.services.map(serviceSource) }),
   }

@@ -15,6 +15,7 @@ import {
 } from './defaults.js'
 import { parseCertificateFingerprint, parsePin } from './fingerprint.js'
 import { LIMIT_FACTS, limitFacts, parseLimit, spellLimit } from './limit-facts.js'
+import { METRICS_ADDRESS_EXPECTED, parseMetricsAddress } from './metrics-address.js'
 import { LOG_LEVELS } from './settings.js'
 import { formatOctets, parseOctets } from './units.js'
 import { formatLegUrl, LegUrlError, parseHost, parseLegUrl } from './url.js'
@@ -288,6 +289,9 @@ const write = z
   )
   .describe('A recording of every session: a file, or a mapping with file and more.')
 
+/** Where figures are served. */
+export const metricsSchema = text(parseMetricsAddress, METRICS_ADDRESS_EXPECTED, ['127.0.0.1:9110', 'none'])
+
 const ruleFiles = z
   .union([file, z.array(file, { error: 'the path of a file or a directory, or a list of them' })], {
     error: 'the path of a file or a directory, or a list of them',
@@ -355,6 +359,11 @@ export const configSchema = mapping({
     .min(1, { error: 'the path of a socket, or none' })
     .describe(
       'Unix socket at which dashboards attach (postern attach). Relative to this file; none opens none. Default a socket of its own in the runtime directory of the user.',
+    )
+    .optional(),
+  metrics: metricsSchema
+    .describe(
+      'Loopback address at which /metrics (for Prometheus), /healthz and /readyz are served, port 9110 where none is named; port 0 takes a free one. none serves and counts nothing. Default none.',
     )
     .optional(),
   rules: rules.optional(),

@@ -75,6 +75,12 @@ export type ControlSettings =
   | { readonly type: 'none' }
   | { readonly type: 'path'; readonly path: string }
 
+/** Where figures are served to programs of this machine, or that they are not counted at all. */
+export type MetricsSettings =
+  | { readonly type: 'none' }
+  /** A loopback address, IPv6 without brackets; port 0 takes a free one. */
+  | { readonly type: 'address'; readonly host: string; readonly port: number }
+
 /** The rules on mail and commands, and where they keep what they need. */
 export interface RulesSettings {
   /** Rule files, and directories of such, absolute; in this order. */
@@ -100,6 +106,7 @@ export interface Settings {
   /** Null records nothing. */
   readonly write: WriteSettings | null
   readonly control: ControlSettings
+  readonly metrics: MetricsSettings
   readonly rules: RulesSettings
   readonly services: readonly ServiceSettings[]
 }

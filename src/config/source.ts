@@ -21,6 +21,7 @@ import type {
   LegUrl,
   ListenerSettings,
   LogLevel,
+  MetricsSettings,
   RulesSettings,
   ServiceSettings,
   UpstreamSettings,
@@ -34,6 +35,7 @@ export interface PartialSettings {
   readonly authorityDirectory: string | null
   readonly write: WriteSettings | null
   readonly control: ControlSettings | null
+  readonly metrics: MetricsSettings | null
   readonly rules: RulesSettings | null
   readonly services: readonly ServiceSettings[] | null
 }
@@ -50,6 +52,7 @@ export function settleSource(source: ConfigSource, directory: string): PartialSe
     authorityDirectory: absolute(directory, source['authority-dir']),
     write: source.write === undefined ? null : settleWrite(source.write, directory),
     control: source.control === undefined ? null : settleControl(source.control, directory),
+    metrics: source.metrics ?? null,
     rules: source.rules === undefined ? null : settleRules(source.rules, directory),
     services: source.services?.map((service) => settleService(service, directory)) ?? null,
   }

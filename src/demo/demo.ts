@@ -189,6 +189,7 @@ function settingsOf(serverPort: number, listeners: readonly LegUrl[], certificat
     authorityDirectory: dirname(certificateFile),
     write: null,
     control: { type: 'none' },
+    metrics: { type: 'none' },
     rules: DEFAULT_RULES,
     services: [
       {

@@ -33,6 +33,7 @@ describe('checkOptions', () => {
       writeFilter: 'user == "bob"',
       writeMaxSize: '64MiB',
       control: 'run/postern.sock',
+      metrics: '[::1]:9111',
       rules: ['rules', '/more.yaml'],
       quarantine: 'q',
       verdicts: 'v.jsonl',
@@ -60,6 +61,7 @@ describe('checkOptions', () => {
         writeFilter: 'user == "bob"',
         writeMaxOctets: 67_108_864,
         control: { type: 'path', path: '/etc/office/run/postern.sock' },
+        metrics: { type: 'address', host: '::1', port: 9_111 },
         rules: ['/etc/office/rules', '/more.yaml'],
         quarantineDirectory: '/etc/office/q',
         verdictsFile: '/etc/office/v.jsonl',
@@ -82,6 +84,10 @@ describe('checkOptions', () => {
     [{ writeMessages: 'all' }, /^--write-messages: found "all", expected a number of octets such as 65536/],
     [{ writeMaxSize: '1KiB' }, /^--write-max-size: .* from 64KiB to/],
     [{ control: '' }, /^--control: found "", expected a path/],
+    [
+      { metrics: '0.0.0.0:9110' },
+      /^--metrics: found "0\.0\.0\.0:9110", expected a loopback address such as 127\.0\.0\.1:9110 .*, or none: programs of this machine alone may ask$/,
+    ],
     [{ logLevel: 'wran' }, /^--log-level: found "wran", expected one of silent, .* \(did you mean warn\?\)/],
   ]
   it.each(mistakes)('names what is wrong with %j', (options, message) => {
@@ -93,6 +99,15 @@ describe('checkOptions', () => {
     const { commandLine } = checkOptions({ control: 'none', writeMessages: true }, '/')
     expect(commandLine.control).toEqual({ type: 'none' })
     expect(commandLine.writeMessageOctets).toBe(16_777_216)
+  })
+
+  it('serves metrics at the usual address where none is named, and nowhere for none', () => {
+    expect(checkOptions({ metrics: true }, '/').commandLine.metrics).toEqual({
+      type: 'address',
+      host: '127.0.0.1',
+      port: 9_110,
+    })
+    expect(checkOptions({ metrics: 'none' }, '/').commandLine.metrics).toEqual({ type: 'none' })
   })
 
   it('marks the place of a mistake in a filter', () => {

@@ -17,6 +17,7 @@ function settings(
     authorityDirectory: '/state',
     write: null,
     control: { type: 'none' },
+    metrics: { type: 'none' },
     rules: DEFAULT_RULES,
     services: [
       {

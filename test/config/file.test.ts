@@ -90,6 +90,7 @@ services:
         keep: 0,
       },
       control: null,
+      metrics: null,
     })
     const [office] = settings.services ?? []
     expect(office?.listeners[0]?.url).toEqual({ security: 'plain', host: '127.0.0.1', port: 110 })
@@ -419,5 +420,60 @@ describe('a recording in a configuration', () => {
     })
     expect(control('control: none\n')).toEqual({ type: 'none' })
     expect(control('')).toBeNull()
+  })
+})
+
+describe('metrics in a configuration', () => {
+  it.each([
+    ['127.0.0.1:9110', '127.0.0.1', 9_110],
+    ['127.8.9.1', '127.8.9.1', 9_110],
+    ['LocalHost:80', '127.0.0.1', 80],
+    ['a.localhost', '127.0.0.1', 9_110],
+    ['"[::1]"', '::1', 9_110],
+    ['"[0:0:0:0:0:0:0:1]:65535"', '::1', 65_535],
+    ['127.0.0.1:0', '127.0.0.1', 0],
+  ])('serves metrics at %s', (text, host, port) => {
+    expect(parseConfig(`metrics: ${text}\n`, FILE).settings.metrics).toEqual({ type: 'address', host, port })
+  })
+
+  it('serves no metrics for none, and says nothing of them where nothing is said', () => {
+    expect(parseConfig('metrics: none\n', FILE).settings.metrics).toEqual({ type: 'none' })
+    expect(parseConfig('', FILE).settings.metrics).toBeNull()
+  })
+
+  it.each([
+    '0.0.0.0:9110',
+    '192.168.1.5:9110',
+    '"[::]:9110"',
+    '"[::ffff:127.0.0.1]:9110"',
+    '"[::1%lo]:9110"',
+    '"::1"',
+    '"[127.0.0.1]:9110"',
+    'mail.example.org:9110',
+    'localhost.example.org:9110',
+    '127.0.0.1:65536',
+    '"127.0.0.1:"',
+    '127.1:9110',
+    '":9110"',
+    'http://127.0.0.1:9110',
+    '"127.0.0.1:9110 "',
+    '9110',
+    '""',
+    'true',
+  ])('refuses metrics at %s, since it is no loopback address', (text) => {
+    expect(problems(`metrics: ${text}\n`)).toEqual([
+      expect.stringMatching(
+        /^1:10: metrics: found .*, expected a loopback address such as 127\.0\.0\.1:9110 or \[::1\]:9110, or none: programs of this machine alone may ask$/,
+      ),
+    ])
+  })
+
+  it('refuses metrics at the address of a listener', () => {
+    const service =
+      'services: [{listen: ["pop3://127.0.0.1:0", "pop3://127.0.0.1:9110"], upstream: "pop3s://h"}]'
+    expect(problems(`metrics: 127.0.0.1:9110\n${service}\n`)).toEqual([
+      '1:10: metrics: found 127.0.0.1:9110, the address of services[0].listen[1], expected an address of its own',
+    ])
+    expect(problems(`metrics: 127.0.0.1:0\n${service}\n`)).toEqual([])
   })
 })

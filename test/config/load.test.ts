@@ -59,6 +59,7 @@ describe('loadConfig', () => {
         authorityDirectory: join(root, 'authority'),
         write: null,
         control: { type: 'usual' },
+        metrics: { type: 'none' },
         rules: {
           paths: [],
           quarantineDirectory: null,
@@ -98,6 +99,26 @@ describe('loadConfig', () => {
       verdictsFile: verdictsFile === null ? null : absolute(verdictsFile),
       keepsClientsAlive,
     })
+  })
+
+  it('serves metrics where the last one says, with the place that said it', () => {
+    write('etc/postern.yaml', 'metrics: 127.0.0.1:9111\n')
+    const { settings, origins } = load()
+    expect(settings.metrics).toEqual({ type: 'address', host: '127.0.0.1', port: 9_111 })
+    expect(origins.get('metrics')).toBe(join(root, 'etc/postern.yaml:1'))
+    const none = load({ metrics: { type: 'none' } })
+    expect(none.settings.metrics).toEqual({ type: 'none' })
+    expect(none.origins.get('metrics')).toBe('command line')
+  })
+
+  it('refuses metrics of the command line at the address of a listener', () => {
+    write('work/postern.yaml', TWO_SERVICES)
+    const metrics = (port: number) => ({ type: 'address', host: '127.0.0.1', port }) as const
+    expect(() => load({ metrics: metrics(2_110) })).toThrow(OptionConflict)
+    expect(() => load({ metrics: metrics(2_110) })).toThrow(
+      /\nmetrics: found 127\.0\.0\.1:2110, the address of services\[1\]\.listen\[0\], expected an address of its own$/,
+    )
+    expect(load({ metrics: metrics(2_111) }).settings.services).toHaveLength(2)
   })
 
   it('puts rules of the command line in the place of those of a file, and leaves the rest', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { DEFAULT_RULES } from '../../src/config/defaults.js'
+import { DEFAULT_METRICS, DEFAULT_RULES } from '../../src/config/defaults.js'
 import { parseConfig } from '../../src/config/file.js'
 import { LIMIT_FACTS } from '../../src/config/limit-facts.js'
 import { loadConfig, NO_COMMAND_LINE_SETTINGS } from '../../src/config/load.js'
@@ -45,6 +45,7 @@ function settingsOf(text: string): Settings {
     authorityDirectory: settings.authorityDirectory ?? '/state',
     write: settings.write,
     control: settings.control ?? { type: 'usual' },
+    metrics: settings.metrics ?? DEFAULT_METRICS,
     rules: settings.rules ?? DEFAULT_RULES,
     services: settings.services ?? [],
   }
@@ -65,6 +66,13 @@ describe('printSettings', () => {
     expect(settingsOf(printSettings(settings, null))).toEqual(settings)
     const none = settingsOf('control: none\n')
     expect(settingsOf(printSettings(none, null))).toEqual(none)
+  })
+
+  it.each(['127.0.0.1:9110', '"[::1]:0"', 'none'])('writes where metrics are served: %s', (address) => {
+    const settings = settingsOf(`metrics: ${address}\n`)
+    expect(settingsOf(printSettings(settings, null))).toEqual(settings)
+    const { places } = parseConfig(`metrics: ${address}\n`, FILE)
+    expect(printSettings(settings, places)).toMatch(/^metrics: \S+ # \/etc\/postern\/postern\.yaml:1$/m)
   })
 
   it('writes every limit so that it is read back', () => {

@@ -130,6 +130,7 @@ export function settingsOf(services: readonly ServiceSettings[], directory: stri
     authorityDirectory: join(directory, 'authority'),
     write: null,
     control: { type: 'none' },
+    metrics: { type: 'none' },
     rules: DEFAULT_RULES,
     services,
   }
