@@ -9,13 +9,14 @@ export class ListenError extends Error {
   /** What to do about it. */
   readonly cure: string
 
-  constructor(url: string, cause: Error) {
+  /** @param option of the command line that names the address */
+  constructor(url: string, cause: Error, option = '--listen') {
     const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : 'unknown'
     super(`cannot listen on ${url}: ${REASONS.get(code) ?? cause.message}`, { cause })
     this.name = 'ListenError'
     this.url = url
     this.code = code
-    this.cure = CURES.get(code) ?? 'choose another address with --listen'
+    this.cure = cureOf(code, option)
   }
 }
 
@@ -26,12 +27,14 @@ const REASONS: ReadonlyMap<string, string> = new Map([
   ['ENOTFOUND', 'the name does not resolve (ENOTFOUND)'],
 ])
 
-const CURES: ReadonlyMap<string, string> = new Map([
-  ['EADDRINUSE', 'end that program (`ss -ltnp` names it) or choose another port with --listen'],
-  [
-    'EACCES',
-    'grant AmbientCapabilities=CAP_NET_BIND_SERVICE in its systemd unit, or listen on 1110 and ' +
-      'redirect: `nft add rule ip nat prerouting tcp dport 110 redirect to :1110`',
-  ],
-  ['EADDRNOTAVAIL', '`ip address` lists the addresses of this machine'],
-])
+function cureOf(code: string, option: string): string {
+  if (code === 'EADDRINUSE')
+    return `end that program (\`ss -ltnp\` names it) or choose another port with ${option}`
+  if (code === 'EADDRNOTAVAIL') return '`ip address` lists the addresses of this machine'
+  if (code === 'EACCES' && option === '--listen')
+    return (
+      'grant AmbientCapabilities=CAP_NET_BIND_SERVICE in its systemd unit, or listen on 1110 and ' +
+      'redirect: `nft add rule ip nat prerouting tcp dport 110 redirect to :1110`'
+    )
+  return `choose another address with ${option}`
+}

@@ -28,6 +28,16 @@ describe('ListenError', () => {
     expect(error.cure).not.toContain('socket')
   })
 
+  it('names the option that the address comes from, and of a reserved port no more than that', () => {
+    const cureOf = (code: string): string => {
+      const cause = Object.assign(new Error('no'), { code })
+      return new ListenError('http://127.0.0.1:90', cause, '--metrics').cure
+    }
+    expect(cureOf('EADDRINUSE')).toMatch(/another port with --metrics$/)
+    expect(cureOf('EACCES')).toBe('choose another address with --metrics')
+    expect(cureOf('EMFILE')).toBe('choose another address with --metrics')
+  })
+
   it('says of an address that is not here where to look', () => {
     expect(errorOf('EADDRNOTAVAIL').cure).toContain('ip address')
   })
