@@ -23,6 +23,7 @@ export interface OwnCertificate {
 
 /** One certificate of the set with its key. */
 export interface OwnCertificatePart {
+  readonly certificate: X509Certificate
   /** The certificate and what stands above it in its file, PEM. */
   readonly chainPem: string
   readonly keyPem: string
@@ -46,7 +47,7 @@ const SOON_MS = 14 * 86_400_000
  * An expired certificate is only warned about: old clients take it, and no start is worse than a late renewal.
  */
 export function readOwnCertificates(files: readonly CertificateFiles[], now: Date): OwnCertificates {
-  const groups: [Part, ...Part[]][] = []
+  const groups: [OwnCertificatePart, ...OwnCertificatePart[]][] = []
   const warnings: string[] = []
   for (const pair of files) {
     const part = readPair(pair)
@@ -58,11 +59,7 @@ export function readOwnCertificates(files: readonly CertificateFiles[], now: Dat
   return { certificates: groups.map(join), warnings }
 }
 
-interface Part extends OwnCertificatePart {
-  readonly certificate: X509Certificate
-}
-
-function readPair({ certFile, keyFile }: CertificateFiles): Part {
+function readPair({ certFile, keyFile }: CertificateFiles): OwnCertificatePart {
   const chain = parseCertificates(certFile, readPemFile(certFile))
   const keyPem = readKeyFile(keyFile, 'group')
   const key = parseKey(keyFile, keyPem)
@@ -77,7 +74,7 @@ function readPair({ certFile, keyFile }: CertificateFiles): Part {
   return { certificate, chainPem, keyPem, keyType: key.asymmetricKeyType ?? 'unknown' }
 }
 
-function completes(one: Part, other: Part): boolean {
+function completes(one: OwnCertificatePart, other: OwnCertificatePart): boolean {
   return (
     one.certificate.subjectAltName === other.certificate.subjectAltName &&
     one.certificate.subjectAltName !== undefined &&
@@ -85,7 +82,7 @@ function completes(one: Part, other: Part): boolean {
   )
 }
 
-function join(parts: readonly [Part, ...Part[]]): OwnCertificate {
+function join(parts: readonly [OwnCertificatePart, ...OwnCertificatePart[]]): OwnCertificate {
   const covers = (name: string): boolean => parts.some((part) => certificateCovers(part.certificate, name))
   return { parts, covers }
 }

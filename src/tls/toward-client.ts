@@ -7,11 +7,11 @@
  * last certificate only (Node 24), or beside what is left of the default context (Node 20). So there is no
  * callback where one context can answer for all names: leaves of the authority carry every allowed name.
  */
-import { randomBytes } from 'node:crypto'
+import { randomBytes, type X509Certificate } from 'node:crypto'
 import { hostname } from 'node:os'
 import { createSecureContext, DEFAULT_CIPHERS, type SecureContext, type TLSSocketOptions } from 'node:tls'
 import { LRUCache } from 'lru-cache'
-import type { Authority } from './authority.js'
+import { type Authority, isoDate } from './authority.js'
 import { CertificateError } from './certificate-error.js'
 import { type LeafKey, type LeafKeys, leafKeys } from './leaf.js'
 import { certificateName, isUnspecified } from './names.js'
@@ -105,6 +105,20 @@ export class ClientTls {
   /** What should be said about the certificates at start and after a reload, one sentence each. */
   get warnings(): readonly string[] {
     return this.#own.warnings
+  }
+
+  /**
+   * Why clients refuse what this listener shows, as far as dates go: certificates are read once, and end later.
+   *
+   * @returns one phrase each, as "its certificate expired on 2026-01-02"; empty where all are valid
+   */
+  dateProblems(now: Date): readonly string[] {
+    const own = this.#own.certificates.flatMap(({ parts }) => parts)
+    if (own.length > 0)
+      return own.flatMap(({ certificate }) => dateProblems('its certificate', certificate, now))
+    return this.#authority === null
+      ? []
+      : dateProblems('the local authority', this.#authority.certificate, now)
   }
 
   /**
@@ -271,6 +285,11 @@ function chosenType(own: OwnCertificates): 'ec' | 'rsa' {
 
 function partOf(certificate: OwnCertificate, type: 'ec' | 'rsa'): ContextPart {
   return certificate.parts.find(({ keyType }) => keyType === type) ?? certificate.parts[0]
+}
+
+function dateProblems(what: string, { validFrom, validTo }: X509Certificate, now: Date): readonly string[] {
+  if (new Date(validTo) <= now) return [`${what} expired on ${isoDate(validTo)}`]
+  return new Date(validFrom) > now ? [`${what} is valid only from ${isoDate(validFrom)} on`] : []
 }
 
 /** Names for which a leaf may be minted, beside the address that a client arrived at. */

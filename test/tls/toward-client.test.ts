@@ -279,6 +279,26 @@ describe('own certificates', () => {
     expect(tls.warnings).toEqual([expect.stringMatching(/late\.pem: the certificate expired on 2026-01-02/)])
   })
 
+  it('say that they have ended when they do, long after they were read', async () => {
+    const notBefore = new Date('2026-01-01T12:00:00Z')
+    const issued = testAuthority().issue({ names: ['pop.example.org'], notBefore, days: 3_650 })
+    const tls = await ClientTls.create(settings({ certificates: [files('own', issued)] }), authority)
+    expect(tls.dateProblems(new Date('2026-06-01'))).toEqual([])
+    const { validTo } = new X509Certificate(issued.cert)
+    const end = new Date(validTo)
+    expect(tls.dateProblems(new Date(end.getTime() - 1))).toEqual([])
+    expect(tls.dateProblems(end)).toEqual(['its certificate expired on 2035-12-30'])
+    expect(tls.dateProblems(new Date('2026-01-01T11:00:00Z'))).toEqual([
+      'its certificate is valid only from 2026-01-01 on',
+    ])
+    const minted = await ClientTls.create(settings(), authority)
+    expect(minted.dateProblems(new Date())).toEqual([])
+    const last = new Date(authority.certificate.validTo)
+    expect(minted.dateProblems(last)).toEqual([
+      `the local authority expired on ${last.toISOString().slice(0, 10)}`,
+    ])
+  })
+
   it('are asked for where there is no authority either', async () => {
     await expect(ClientTls.create(settings(), null)).rejects.toThrow(/postern ca init/)
   })
