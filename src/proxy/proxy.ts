@@ -183,7 +183,7 @@ class RunningProxy implements Proxy {
     }
     for (const [key, listener] of this.#listeners) {
       const route = routes.get(key)
-      if (route !== undefined) listener.route = route
+      if (route !== undefined) listener.route = { ...route, listenerUrl: listener.address.url }
       else {
         listener.server.close()
         this.#listeners.delete(key)

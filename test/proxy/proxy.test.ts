@@ -324,6 +324,14 @@ describe('reload', () => {
     expect(await client.command('QUIT')).toMatch(/^\+OK/)
   })
 
+  it('keeps telling the port that the system chose', async () => {
+    const server = await mailServer()
+    const { proxy, kept, port } = await proxyBefore(server.port)
+    await proxy.reload(bench.settings({ listen: ['plain'], upstream: 'plain', port: server.port }))
+    await connectClient({ port: port(), security: 'plain', ca: bench.ca })
+    expect(kept.of('session-opened')).toMatchObject([{ listener: `pop3://127.0.0.1:${port()}` }])
+  })
+
   it('takes a renewed certificate for new clients', async () => {
     const server = await mailServer()
     const authority = testAuthority()
