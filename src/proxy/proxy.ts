@@ -20,6 +20,8 @@ import { Connection, clock } from './connection.js'
 import { sessionsThatFit } from './descriptors.js'
 import type { History } from './history.js'
 import { ListenError } from './listen-error.js'
+import type { Metrics } from './metrics.js'
+import { Monitoring } from './monitoring.js'
 import type { RulesInForce } from './rules-in-force.js'
 import { logTraceEvent, type SessionFacts } from './session-log.js'
 
@@ -36,6 +38,8 @@ export interface ProxyOptions {
   readonly rules?: RulesInForce
   /** Keeps what happens for those who watch later; without it nothing is kept. */
   readonly history?: History
+  /** Of this program, for those who ask for metrics. */
+  readonly version?: string
 }
 
 /** Where a listener really listens. */
@@ -49,6 +53,8 @@ export interface ListeningAddress {
 
 export interface Proxy {
   readonly addresses: readonly ListeningAddress[]
+  /** Where metrics are served, as `http://127.0.0.1:9110`; null where they are not. */
+  readonly metricsUrl: string | null
   /** Sessions that are open. */
   readonly sessions: number
   /**
@@ -124,17 +130,36 @@ class RunningProxy implements Proxy {
   readonly #sent = new Map<string, (problem: string | null) => void>()
   #sendCount = 0
   readonly #ticker: NodeJS.Timeout
+  readonly #monitoring: Monitoring
   #sessionCount = 0
+  #isDraining = false
   #whenEmpty: (() => void) | null = null
 
   constructor(log: Logger, options: ProxyOptions) {
     this.#log = log
     this.#options = options
     this.#ticker = setInterval(() => this.#tick(), TICK_MS)
+    const { authority, breakpoints, version = 'unknown' } = options
+    const isMessage = ({ kind }: { readonly kind: string }): boolean => kind === 'message'
+    this.#monitoring = new Monitoring(
+      {
+        version,
+        authority,
+        openSessions: () => this.#openSessions(),
+        heldMessages: () => breakpoints?.held.filter(isMessage).length ?? 0,
+        unready: () => this.#unready(),
+        now: clock,
+      },
+      log,
+    )
   }
 
   get addresses(): readonly ListeningAddress[] {
     return [...this.#listeners.values()].map(({ address }) => address)
+  }
+
+  get metricsUrl(): string | null {
+    return this.#monitoring.url
   }
 
   get sessions(): number {
@@ -171,16 +196,20 @@ class RunningProxy implements Proxy {
 
   async reload(settings: Settings): Promise<void> {
     // Whatever can fail comes first; then the change is made in one go.
-    const routes = await this.#routes(settings)
+    const monitoring = await this.#monitoring.prepare(settings.metrics)
     const opened: Listener[] = []
+    let routes: ReadonlyMap<string, Route>
     try {
+      routes = await this.#routes(settings, monitoring.metrics)
       for (const [key, route] of routes) {
         if (!this.#listeners.has(key)) opened.push(await this.#listen(key, route))
       }
     } catch (error) {
+      monitoring.cancel()
       for (const { server } of opened) server.close()
       throw error
     }
+    monitoring.commit()
     for (const [key, listener] of this.#listeners) {
       const route = routes.get(key)
       if (route !== undefined) listener.route = { ...route, listenerUrl: listener.address.url }
@@ -202,6 +231,7 @@ class RunningProxy implements Proxy {
   }
 
   async drain(): Promise<void> {
+    this.#isDraining = true
     this.#closeListeners()
     for (const connection of this.#connections.keys()) connection.drain()
     await this.#untilEmpty()
@@ -213,6 +243,8 @@ class RunningProxy implements Proxy {
     this.#closeListeners()
     for (const connection of [...this.#connections.keys()]) connection.destroy()
     await this.#untilEmpty()
+    // Last of all: until then somebody may want to see how far the drain has got.
+    this.#monitoring.close()
   }
 
   #untilEmpty(): Promise<void> {
@@ -231,7 +263,9 @@ class RunningProxy implements Proxy {
     this.#listeners.clear()
   }
 
-  async #routes(settings: Settings): Promise<ReadonlyMap<string, Route>> {
+  async #routes(settings: Settings, metrics: Metrics | null): Promise<ReadonlyMap<string, Route>> {
+    const { authority } = this.#options
+    const timed = authority === null ? null : (metrics?.timed(authority) ?? authority)
     const routes = new Map<string, Route>()
     for (const service of settings.services) {
       const { url } = service.upstream
@@ -242,7 +276,7 @@ class RunningProxy implements Proxy {
           listener,
           listenerUrl: formatLegUrl(listener.url),
           serverUrl: formatLegUrl(url),
-          clientTls: await this.#clientTls(listener),
+          clientTls: await this.#clientTls(listener, timed),
           serverTls,
           multiLineVerbs: new Set(service.multiLineVerbs),
           admission: this.#admissionOf(service.name),
@@ -255,8 +289,7 @@ class RunningProxy implements Proxy {
   }
 
   /** A plain listener without certificate and authority offers no STLS; the other kinds cannot do without. */
-  async #clientTls(listener: ListenerSettings): Promise<ClientTls | null> {
-    const { authority } = this.#options
+  async #clientTls(listener: ListenerSettings, authority: Authority | null): Promise<ClientTls | null> {
     const hasCertificate = listener.certificates.length > 0 || authority !== null
     const canDoWithout = listener.url.security === 'plain'
     if (canDoWithout && !(listener.offerStls && hasCertificate)) return null
@@ -290,9 +323,10 @@ class RunningProxy implements Proxy {
     const address = { service: route.service.name, url: formatLegUrl({ ...url, port }), host: url.host, port }
     const listener: Listener = { key, server, address, route: { ...route, listenerUrl: address.url } }
     server.on('connection', (socket) => this.#accept(socket, listener.route))
-    server.on('drop', () =>
-      this.#log.warn({ event: 'connection-dropped', url: address.url, text: 'no descriptors left' }),
-    )
+    server.on('drop', () => {
+      this.#monitoring.metrics?.turnedAway(address.url, 'dropped')
+      this.#log.warn({ event: 'connection-dropped', url: address.url, text: 'no descriptors left' })
+    })
     server.on('error', (error) =>
       this.#log.error({ event: 'listener-failed', url: address.url, text: error.message }),
     )
@@ -384,12 +418,13 @@ class RunningProxy implements Proxy {
     connection.start()
   }
 
-  /** Where each event of a session goes: the log, the history, the feed. */
+  /** Where each event of a session goes: the log, the history, the metrics, the feed. */
   #tracer(facts: SessionFacts): (event: TraceEvent) => void {
     const { feed, history, rules } = this.#options
     const log = this.#log
     const hits = rules?.hits
     const kept = history?.open() ?? null
+    const meter = this.#monitoring.metrics?.session(facts.listener) ?? null
     return (event) => {
       if (event.content.type === 'tls-established') {
         if (event.content.side === 'client') facts.clientTls = event.content.tls
@@ -398,6 +433,7 @@ class RunningProxy implements Proxy {
       if (event.content.type === 'rule-hit') hits?.add(event)
       logTraceEvent(log, facts, event)
       kept?.add(event)
+      meter?.add(event)
       feed.publish(event)
     }
   }
@@ -413,8 +449,26 @@ class RunningProxy implements Proxy {
     return count
   }
 
+  #openSessions(): ReadonlyMap<string, number> {
+    const counts = new Map([...this.#listeners.values()].map(({ address }) => [address.url, 0]))
+    for (const { listenerUrl } of this.#connections.values())
+      counts.set(listenerUrl, (counts.get(listenerUrl) ?? 0) + 1)
+    return counts
+  }
+
+  /** Why no session can be served now, one sentence each. */
+  #unready(): readonly string[] {
+    if (this.#isDraining) return ['postern is ending: open sessions finish, new ones are not taken']
+    if (this.#listeners.size === 0) return ['no address is listened on']
+    const now = new Date()
+    return [...this.#listeners.values()].flatMap(({ address: { url }, route: { clientTls } }) =>
+      (clientTls?.dateProblems(now) ?? []).map((problem) => `${url}: ${problem}`),
+    )
+  }
+
   /** RFC 3206: SYS/TEMP, so that the client tries again and does not ask for a new password. */
   #refuse(socket: net.Socket, route: Route, address: string, reason: string): void {
+    this.#monitoring.metrics?.turnedAway(route.listenerUrl, 'refused')
     this.#log.warn({
       event: 'session-refused',
       service: route.service.name,
