@@ -121,6 +121,14 @@ const posternWatched: Subject = {
   ],
 }
 
+const posternMetrics: Subject = {
+  ...postern,
+  name: 'postern-metrics',
+  footnote: 'Counting for Prometheus, which asks for nothing meanwhile.',
+  setUp: (site) =>
+    postern.setUp(site).map(({ file, args }) => ({ file, args: [...args, '--metrics', '127.0.0.1:0'] })),
+}
+
 /** postern with rules, from one file. */
 function ruled(name: string, effect: Effect, footnote: string, rules: string): Subject {
   return {
@@ -399,6 +407,7 @@ export const SUBJECTS: readonly Subject[] = [
   pipe('pipe-unresumed', false, 'The same with a full handshake toward the server each time.'),
   postern,
   posternWatched,
+  posternMetrics,
   posternRules,
   posternTag,
   posternText,
