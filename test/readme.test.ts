@@ -19,11 +19,14 @@ import { parseFilter } from '../src/expression/filter.js'
 import { FIELD_FACTS, FUNCTIONS, METHODS } from '../src/expression/vocabulary.js'
 import { ANOMALIES } from '../src/pop3/anomaly.js'
 import { DEFAULT_LIMITS } from '../src/pop3/limits.js'
+import { Metrics } from '../src/proxy/metrics.js'
 import { logTraceEvent } from '../src/proxy/session-log.js'
 import { ACTION_FACTS } from '../src/rules/action.js'
 import { loadRules } from '../src/rules/rule-set.js'
 import { ruleSchema } from '../src/rules/schema.js'
+import { memoryAuthority } from '../src/tls/authority.js'
 import { FAILURE_CODES, type TraceContent } from '../src/trace/event.js'
+import { parseExposition } from './support/exposition.js'
 import { realThing } from './support/real.js'
 import { freePorts, run, signalGroup, temporaryDirectory, until } from './support/tools.js'
 
@@ -342,6 +345,55 @@ describe('lists', () => {
     expect(written).toEqual(real)
   })
 
+  test('figures are all there with their labels, in the words of the code', async () => {
+    const metrics = new Metrics({
+      version: '1',
+      authority: memoryAuthority(),
+      openSessions: () => new Map([['l', 1]]),
+      heldMessages: () => 0,
+    })
+    const meter = metrics.session('l')
+    const nobody = { number: 0, message: null, uniqueId: null, place: '', reason: '' } as const
+    const hit = { ...nobody, type: 'rule-hit', rule: 'r', actions: ['hide'] } as const
+    const failure = { code: 'POSTERN_SERVER_TLS_WEAK', isPermanent: true, text: '', hint: null } as const
+    const contents: readonly TraceContent[] = [
+      { type: 'command', number: 1, verb: 'NOOP', shown: 'NOOP', octets: 6, origin: 'client', wire: null },
+      {
+        type: 'reply',
+        number: 1,
+        verb: 'NOOP',
+        source: 'server',
+        indicator: '+OK',
+        responseCode: null,
+        text: '',
+        afterMs: 1,
+        wire: null,
+      },
+      { ...hit, mode: 'enforce' },
+      { ...hit, mode: 'failed' },
+      { type: 'failure', side: 'server', failure },
+    ]
+    for (const content of contents) meter.add({ at: 0, session: 's', content })
+    metrics.turnedAway('l', 'refused')
+    const text = await metrics.text()
+    const { samples } = parseExposition(text)
+    const labelsOf = (name: string): readonly string[] =>
+      Object.keys(samples.find((sample) => sample.name.startsWith(name))?.labels ?? {}).filter(
+        (label) => label !== 'le',
+      )
+    const real = [...text.matchAll(/^# HELP (postern_\w+) (.*)$/gm)].map(([, name = '', help = '']) => [
+      name,
+      labelsOf(name),
+      help,
+    ])
+    const written = list('metrics').map(([name = '', labels = '', meaning]) => [
+      name.replaceAll('`', ''),
+      codeSpans(labels),
+      meaning?.replace(' Only where there is one.', ''),
+    ])
+    expect(written).toEqual(real)
+  })
+
   test('trace events are all there with their fields', () => {
     const source = readFileSync(join(ROOT, 'src/trace/event.ts'), 'utf8')
     const union = /export type TraceContent =\n([\s\S]*?)\n\n/.exec(source)?.[1] ?? ''
@@ -575,6 +627,7 @@ describe.skipIf(!realThing('curl', 'openssl', 'jq'))('what is marked as runnable
   }
   const children: ChildProcess[] = []
   let dumped = ''
+  let figures = ''
   let substitutions: readonly (readonly [string | RegExp, string])[] = []
 
   function start(...words: readonly string[]): {
@@ -628,12 +681,17 @@ describe.skipIf(!realThing('curl', 'openssl', 'jq'))('what is marked as runnable
     ]
 
     const dump = start(
-      ...`dump -l pop3://127.0.0.1:${port} -u ${upstream} --write session.jsonl -c /dev/null`.split(' '),
+      ...`dump -l pop3://127.0.0.1:${port} -u ${upstream} --write session.jsonl --metrics 127.0.0.1:0 -c /dev/null`.split(
+        ' ',
+      ),
     )
     await until('postern dump to listen', () => dump.told().includes('accepting'))
     await run('curl', ['-s', `pop3://127.0.0.1:${port}/2`, '-u', 'demo:demo'])
     await run('curl', ['-s', `pop3://127.0.0.1:${port}/`, '-u', 'demo:wrong'])
-    await until('both sessions to end', () => dump.printed().split('** closed').length > 2)
+    await run('curl', ['-s', `pop3://127.0.0.1:${port}/1`, '-u', 'demo:demo'])
+    await until('all sessions to end', () => dump.printed().split('** closed').length > 3)
+    const served = /metrics at (\S+)/.exec(dump.told())?.[1] ?? ''
+    figures = (await run('curl', ['-s', served])).stdout.toString()
     const ended = new Promise((done) => dump.child.once('close', done))
     signalGroup(dump.child, 'SIGTERM')
     await ended
@@ -683,6 +741,17 @@ describe.skipIf(!realThing('curl', 'openssl', 'jq'))('what is marked as runnable
     const [fingerprint = '', pin = ''] = (await shell(block ?? NO_BLOCK)).trim().split('\n')
     expect(parseCertificateFingerprint(fingerprint.replace(/^.*=/, ''))).not.toBeNull()
     expect(parsePin(pin)).not.toBeNull()
+  })
+
+  test('the sample of metrics is what is served', () => {
+    // Ports and times are of the moment; the shape of the lines, and all that is counted, is not.
+    const shape = (line: string): string =>
+      line.replace(/:\d{4,5}"/, ':N"').replace(/^(postern_command_seconds\S*) \d+$/, '$1 N')
+    const sample = BLOCKS.find(({ mark }) => mark === 'sample: metrics')?.text ?? ''
+    const lines = sample.split('\n').filter((line) => line !== '')
+    expect(lines.filter((line) => !line.startsWith('#')).length).toBeGreaterThan(10)
+    const served = figures.split('\n').map(shape)
+    for (const line of lines) expect(served).toContain(shape(line))
   })
 
   test('the sample is what dump prints', () => {

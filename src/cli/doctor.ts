@@ -9,7 +9,8 @@ import { createServer, isIP } from 'node:net'
 import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import { loadConfig } from '../config/load.js'
-import type { ListenerSettings, ServiceSettings, Settings } from '../config/settings.js'
+import { formatMetricsAddress } from '../config/metrics-address.js'
+import type { ListenerSettings, MetricsSettings, ServiceSettings, Settings } from '../config/settings.js'
 import { formatLegUrl } from '../config/url.js'
 import { announces, type Capability } from '../pop3/capabilities.js'
 import { ListenError } from '../proxy/listen-error.js'
@@ -66,6 +67,7 @@ export async function doctor(options: SharedOptions): Promise<ExitCode> {
     report({ verdict: 'warn', what: 'settings', found: warning, cure: null })
   }
   report(checkAuthority(settings, now))
+  if (settings.metrics.type === 'address') report(await checkMetrics(settings.metrics))
   for (const service of settings.services) {
     for (const listener of service.listeners) {
       for (const finding of await checkListener(listener, now)) report(finding)
@@ -150,19 +152,31 @@ async function checkListener(listener: ListenerSettings, now: Date): Promise<rea
   ]
 }
 
-async function checkPort(listener: ListenerSettings): Promise<Finding> {
-  const url = formatLegUrl(listener.url)
-  const what = `listener ${url}`
+async function checkMetrics(metrics: Extract<MetricsSettings, { type: 'address' }>): Promise<Finding> {
+  return await checkAddress('metrics', `http://${formatMetricsAddress(metrics)}`, metrics, '--metrics')
+}
+
+async function checkPort({ url }: ListenerSettings): Promise<Finding> {
+  return await checkAddress('listener', formatLegUrl(url), url, '--listen')
+}
+
+async function checkAddress(
+  kind: string,
+  url: string,
+  { host, port }: { readonly host: string; readonly port: number },
+  option: string,
+): Promise<Finding> {
+  const what = `${kind} ${url}`
   const server = createServer()
   try {
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
-      server.listen({ host: listener.url.host, port: listener.url.port, exclusive: true }, resolve)
+      server.listen({ host, port, exclusive: true }, resolve)
     })
     await new Promise((resolve) => server.close(resolve))
     return { verdict: 'ok', what, found: 'can be listened on', cure: null }
   } catch (error) {
-    const failure = new ListenError(url, error instanceof Error ? error : new Error(String(error)))
+    const failure = new ListenError(url, error instanceof Error ? error : new Error(String(error)), option)
     const isTaken = failure.code === 'EADDRINUSE'
     const cure = isTaken ? `all is well if it is postern that runs there; else ${failure.cure}` : failure.cure
     return { verdict: 'fail', what, found: failure.message, cure }

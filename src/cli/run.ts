@@ -26,7 +26,7 @@ import { type CheckedOptions, checkOptions, currentSurroundings, type RunOptions
 import { note } from './standard-streams.js'
 import { nodeAgeWarning, refuseUnsafeEnvironment, settingsWarnings } from './start-warnings.js'
 import { defaultQuarantineDirectory, defaultSpoolDirectory } from './state-directory.js'
-import { PROGRAM } from './version.js'
+import { PROGRAM, VERSION } from './version.js'
 import { Watching } from './watching.js'
 
 const NOTHING_TO_RUN = `no server is named. Type for example
@@ -113,7 +113,8 @@ async function serve(
   try {
     const onKeyLog = keyLog(process.env.SSLKEYLOGFILE ?? '', (line) => watching.say(line))
     const past = isWatchable ? { history } : {}
-    proxy = await startProxy(settings, log, { authority, feed, onKeyLog, breakpoints, rules, ...past })
+    const seen = { feed, onKeyLog, breakpoints, rules, ...past }
+    proxy = await startProxy(settings, log, { authority, version: VERSION, ...seen })
     await watching.open({ proxy, settings: () => settings, rules, log })
   } catch (error) {
     await proxy?.stop()
@@ -259,6 +260,7 @@ function announceAddresses(proxy: RunningProxy, settings: Settings): void {
       `postern: ${service}: accepting ${url}${server === undefined ? '' : `, server ${formatLegUrl(server)}`}`,
     )
   }
+  if (proxy.metricsUrl !== null) note(`postern: metrics at ${proxy.metricsUrl}/metrics`)
 }
 
 function load(checked: CheckedOptions): LoadedConfig {
