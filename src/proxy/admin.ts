@@ -71,6 +71,7 @@ const NOT_ALLOWED: Answer = {
   ...plain(405, `only ${METHODS}`),
   headers: { ...plain(405, '').headers, Allow: METHODS },
 }
+const BROKEN = plain(500, 'this cannot be told now: see the log')
 const NO_TUNNEL = `HTTP/1.1 405 Method Not Allowed\r\nAllow: ${METHODS}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`
 
 /**
@@ -130,11 +131,17 @@ class Desk {
     this.#failed = failed
   }
 
-  /** Never rejects. */
+  /** Never rejects: a question must not end the process that has the mail. */
   async answer(method: string, path: string): Promise<Answer> {
     const find = this.#finder(path)
     if (find === null) return plain(404, 'there are /metrics, /healthz and /readyz')
-    return method === 'GET' || method === 'HEAD' ? await find() : NOT_ALLOWED
+    if (method !== 'GET' && method !== 'HEAD') return NOT_ALLOWED
+    try {
+      return await find()
+    } catch (error) {
+      this.#failed(error)
+      return BROKEN
+    }
   }
 
   #finder(path: string): (() => Answer | Promise<Answer>) | null {
@@ -165,13 +172,8 @@ class Desk {
   }
 
   async #makeMetrics(): Promise<Answer> {
-    try {
-      const text = await this.#facts.metrics()
-      return { status: 200, text, headers: { 'Content-Type': this.#facts.contentType } }
-    } catch (error) {
-      this.#failed(error)
-      return plain(500, 'the figures cannot be told: see the log')
-    }
+    const text = await this.#facts.metrics()
+    return { status: 200, text, headers: { 'Content-Type': this.#facts.contentType } }
   }
 }
 

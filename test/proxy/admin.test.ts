@@ -161,6 +161,16 @@ describe('the admin listener', () => {
     expect(await (await fetch(`${admin.url}/metrics`)).text()).toBe('b 2\n')
   })
 
+  it('does the same where readiness cannot be told', async () => {
+    const unready = () => {
+      throw new Error('a bug')
+    }
+    const { admin, kept } = await open({ unready })
+    expect((await fetch(`${admin.url}/readyz`)).status).toBe(500)
+    expect(kept.of('listener-failed')).toMatchObject([{ text: 'a bug' }])
+    expect((await fetch(`${admin.url}/healthz`)).status).toBe(200)
+  })
+
   it('listens on IPv6 loopback too', async () => {
     const { admin } = await open({}, {}, 0, '::1')
     expect(admin.url).toMatch(/^http:\/\/\[::1\]:\d+$/)

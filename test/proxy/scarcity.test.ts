@@ -5,6 +5,7 @@ import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { parseExposition } from '../support/exposition.js'
 import { connectClient } from '../support/pop3-client.js'
 import { type RecordingServer, startRecordingServer } from '../support/recording-server.js'
 import { type TemporaryDirectory, temporaryDirectory, until, within } from '../support/tools.js'
@@ -110,6 +111,21 @@ describe.skipIf(process.platform !== 'linux')('with descriptors for few sessions
     const { client } = await connectClient({ port, security: 'plain', ca: '' })
     expect(await client.command('USER bob')).toBe('+OK')
     client.destroy()
+    expect(await ended()).toBe(0)
+  })
+
+  it('counts those that were dropped, and still has a place for who asks', async () => {
+    const port = await startUnder('ulimit -n 112', '--metrics', '127.0.0.1:0')
+    await until('the note', () => printed.includes('metrics at '))
+    const url = /metrics at (\S+)/.exec(printed)?.[1] ?? ''
+    const clients = Array.from({ length: 40 }, () => connect(port, '127.0.0.1').on('error', () => {}))
+    await until('some to be dropped', () => clients.filter(({ closed }) => closed).length === 40 - 24)
+    const listener = `pop3://127.0.0.1:${port}`
+    await until('figures of them', async () => {
+      const { value } = parseExposition(await (await fetch(url)).text())
+      return value('postern_sessions_total', { listener, result: 'dropped' }) === 40 - 24
+    })
+    for (const client of clients) client.destroy()
     expect(await ended()).toBe(0)
   })
 })
