@@ -201,6 +201,7 @@ describe('figures of sessions', () => {
     const proxy = await metered(await mailServer())
     const before = await proxy.scrape()
     expect(before.value('postern_messages_total', { action: 'delivered' })).toBe(0)
+    expect(before.value('postern_bytes_total', { side: 'server', direction: 'out' })).toBe(0)
     const client = await proxy.client()
     await logIn(client, ACCOUNT)
     await client.multiLine('RETR 1')
