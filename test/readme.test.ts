@@ -19,7 +19,8 @@ import { parseFilter } from '../src/expression/filter.js'
 import { FIELD_FACTS, FUNCTIONS, METHODS } from '../src/expression/vocabulary.js'
 import { ANOMALIES } from '../src/pop3/anomaly.js'
 import { DEFAULT_LIMITS } from '../src/pop3/limits.js'
-import { Metrics } from '../src/proxy/metrics.js'
+import { ADMIN_LIMITS } from '../src/proxy/admin.js'
+import { METERED_LISTENERS, METERED_RULES, Metrics } from '../src/proxy/metrics.js'
 import { logTraceEvent } from '../src/proxy/session-log.js'
 import { ACTION_FACTS } from '../src/rules/action.js'
 import { loadRules } from '../src/rules/rule-set.js'
@@ -392,6 +393,13 @@ describe('lists', () => {
       meaning?.replace(' Only where there is one.', ''),
     ])
     expect(written).toEqual(real)
+  })
+
+  test('the bounds of metrics are those of the code', () => {
+    expect(README).toContain(`${METERED_RULES} rules and ${METERED_LISTENERS} listeners have figures`)
+    expect(README).toContain(`takes ${ADMIN_LIMITS.connections} connections at a time`)
+    expect(1_000 / ADMIN_LIMITS.sharedMs).toBe(4)
+    expect(README).toContain('four times a second at most')
   })
 
   test('trace events are all there with their fields', () => {

@@ -25,6 +25,7 @@ export class Monitoring {
   /** Made once and kept: figures that begin anew would look like a restart. */
   #metrics: Metrics | null = null
   #served: { readonly settings: MetricsSettings; readonly admin: Admin } | null = null
+  #isOver = false
 
   constructor(proxy: MonitoredProxy, log: Logger) {
     this.#proxy = proxy
@@ -64,8 +65,9 @@ export class Monitoring {
     }
   }
 
-  /** Ends the listener. */
+  /** Ends the listener, for good: a reload that is under way opens none any more. */
   close(): void {
+    this.#isOver = true
     this.#served?.admin.close()
     this.#served = null
   }
@@ -79,6 +81,10 @@ export class Monitoring {
   }
 
   #replace(served: { readonly settings: MetricsSettings; readonly admin: Admin } | null): void {
+    if (this.#isOver) {
+      served?.admin.close()
+      return
+    }
     const before = this.#served
     this.#served = served
     if (before !== null) {

@@ -4,13 +4,22 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { MetricsSettings, Settings } from '../../src/config/settings.js'
 import { ListenError } from '../../src/proxy/listen-error.js'
+import { Monitoring } from '../../src/proxy/monitoring.js'
 import { memoryAuthority } from '../../src/tls/authority.js'
 import { testAuthority } from '../support/certificates.js'
 import { type Exposition, parseExposition } from '../support/exposition.js'
 import { importsBelow } from '../support/import-table.js'
 import { connectClient, dial, logIn, type Pop3Client } from '../support/pop3-client.js'
 import { freePorts, until } from '../support/tools.js'
-import { type Bench, listenerOf, makeBench, openDescriptors, type RunningBench, startBench } from './bench.js'
+import {
+  type Bench,
+  keptLog,
+  listenerOf,
+  makeBench,
+  openDescriptors,
+  type RunningBench,
+  startBench,
+} from './bench.js'
 
 const SOURCES = join(import.meta.dirname, '../../src')
 const OFF: MetricsSettings = { type: 'none' }
@@ -273,6 +282,26 @@ describe('a reload with metrics', () => {
     await expect(proxy.reload(changed)).rejects.toBeInstanceOf(ListenError)
     expect(proxy.metricsUrl).toBe(before)
     await expect(dial(added)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+  })
+
+  it('opens nothing where all was ended meanwhile', async () => {
+    const proxy = {
+      version: '1',
+      authority: null,
+      openSessions: () => new Map(),
+      heldMessages: () => 0,
+      unready: () => [],
+      now: () => 0,
+    }
+    const { log, lines } = keptLog()
+    const monitoring = new Monitoring(proxy, log)
+    const [port = 0] = await freePorts(1)
+    const prepared = await monitoring.prepare(at(port))
+    monitoring.close()
+    prepared.commit()
+    expect(monitoring.url).toBeNull()
+    await expect(dial(port)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+    expect(lines).toEqual([])
   })
 
   it('switches them on for sessions to come, and tells of all that are open', async () => {
