@@ -159,7 +159,12 @@ async function scriptedServer(said: (line: string, socket: Socket) => void): Pro
 }
 
 async function rulesOf(text: string): Promise<RulesInForce> {
-  const places = { workingDirectory: '/', quarantineDirectory: `${bench.directory.path}/quarantine` }
+  const home = bench.directory.path
+  const places = {
+    workingDirectory: '/',
+    quarantineDirectory: `${home}/quarantine`,
+    spoolDirectory: `${home}/spool`,
+  }
   const rules = await RulesInForce.ofTexts([{ file: 'r.yaml', text }], DEFAULT_RULES, places, keptLog().log)
   closing.push(() => rules.close())
   return rules
