@@ -155,6 +155,8 @@ class Entry implements MaildropMessage {
   /** Octets of what RETR sends to the client. */
   octets: number
   isDeleted = false
+  /** The server has its DELE, and has not answered. */
+  isBeingDeleted = false
   /** Seen while an examination goes on. */
   header: Buffer | null = null
   message: Buffer | null = null
@@ -307,6 +309,10 @@ export class Maildrop {
   /** The server answered a command that names messages by its own numbers, whoever gave it. */
   replied({ verb, arguments: words }: Command, { indicator }: StatusLine): void {
     if (verb === 'RSET') this.#isResetting = false
+    if (verb === 'DELE') {
+      const entry = this.#byNumber.get(Number(words[0]))
+      if (entry !== undefined) entry.isBeingDeleted = false
+    }
     if (indicator !== '+OK' || this.#phase !== 'listed') return
     if (verb === 'DELE') {
       const entry = this.#byNumber.get(Number(words[0]))
@@ -681,6 +687,8 @@ export class Maildrop {
     const found = this.#find(command)
     if ('refused' in found) return answer(found.refused)
     const { entry } = found
+    // The server shows nothing of a deleted message: rules could not be asked, and RSET may bring it back.
+    if (entry.isBeingDeleted) return WAIT
     const lines = verb === 'TOP' ? Number(command.arguments[1]) : null
     if (lines !== null && !MESSAGE_NUMBER.test(command.arguments[1] ?? '')) return answer(malformed(verb))
     const look = this.#examineOne(entry)
@@ -723,6 +731,7 @@ export class Maildrop {
         return answer(local(`message ${number} deleted (a rule keeps it on the server)`, null))
       }
     }
+    entry.isBeingDeleted = true
     return { type: 'send', instead: commandLine(`DELE ${entry.number}`), rewrite: null }
   }
 

@@ -559,6 +559,24 @@ describe('a command that means no message', () => {
   })
 })
 
+describe('a message whose DELE is under way', () => {
+  test('is not looked at before the server has answered, and its rule holds when RSET brings it back', () => {
+    const { it, server } = session([message('refuse')], MODEL)
+    it.client('DELE 1\r\nRETR 1\r\nRSET\r\nRETR 1\r\n')
+    settle(it, server)
+    expect(server.commands).toEqual(['LIST', 'UIDL', 'DELE 1', 'RSET', 'CAPA', 'TOP 1 0'])
+    expect(it.takeToClient()).toBe('+OK\r\n-ERR message 1 is deleted\r\n+OK\r\n-ERR [SYS/TEMP] not now\r\n')
+  })
+
+  test('is there as before where the server refuses it', () => {
+    const { it, server } = session([message('tag')], MODEL)
+    it.client('DELE 1\r\nRETR 1\r\n')
+    for (let octets = it.takeToServer(); octets !== ''; octets = it.takeToServer())
+      it.server(octets.startsWith('DELE') ? '-ERR it is locked\r\n' : server.take(octets))
+    expect(it.takeToClient()).toMatch(/^-ERR it is locked\r\n\+OK 34 octets\r\n/)
+  })
+})
+
 describe('a message that is too large to be seen', () => {
   test('is told to the rules as unseen, and the listing goes on', () => {
     const messages = [
