@@ -16,7 +16,7 @@ import { parseCertificateFingerprint, parsePin } from '../src/config/fingerprint
 import { LIMIT_FACTS, spellLimit } from '../src/config/limit-facts.js'
 import { jsonSchema } from '../src/config/schema.js'
 import { parseFilter } from '../src/expression/filter.js'
-import { FIELD_FACTS, FUNCTIONS, METHODS } from '../src/expression/vocabulary.js'
+import { ATTACHMENT_FACTS, FIELD_FACTS, FUNCTIONS, METHODS } from '../src/expression/vocabulary.js'
 import { ANOMALIES } from '../src/pop3/anomaly.js'
 import { DEFAULT_LIMITS } from '../src/pop3/limits.js'
 import { ADMIN_LIMITS } from '../src/proxy/admin.js'
@@ -318,6 +318,16 @@ describe('lists', () => {
     const written = list('filter-fields').map(([name = '', ...cells]) => [name.replaceAll('`', ''), ...cells])
     expect(written).toEqual(
       Object.entries(FIELD_FACTS).map(([name, { type, of, meaning }]) => [name, of, type, meaning]),
+    )
+  })
+
+  test('what filters know of attachments is all there, in the words of the code', () => {
+    const written = list('filter-attachments').map(([name = '', ...cells]) => [
+      name.replaceAll('`', ''),
+      ...cells,
+    ])
+    expect(written).toEqual(
+      Object.entries(ATTACHMENT_FACTS).map(([name, { type, meaning }]) => [name, type, meaning]),
     )
   })
 

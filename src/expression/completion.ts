@@ -1,10 +1,17 @@
 /**
  * What Tab offers: the words of the language that continue what stands before the cursor.
  */
-import { CONSTANTS, FIELD_FACTS, FIELD_NAMES, FUNCTIONS, isField, MACROS, METHODS } from './vocabulary.js'
+import {
+  ATTACHMENT_NAMES,
+  CONSTANTS,
+  FIELD_FACTS,
+  FIELD_NAMES,
+  FUNCTIONS,
+  isField,
+  MACROS,
+  METHODS,
+} from './vocabulary.js'
 
-/** What stands behind the dot after an element of `attachments`. */
-const ATTACHMENT_NAMES = ['name', 'type', 'size'] as const
 const LIST_METHODS: ReadonlySet<string> = new Set([...MACROS, 'size'])
 
 /**
@@ -25,6 +32,8 @@ export function completions(text: string, cursor: number): readonly string[] {
 
 function behindDot(owner: string): readonly string[] {
   const textMethods = [...METHODS.keys()].filter((name) => !MACROS.has(name))
+  // The only list that an attachment has.
+  if (owner === 'files') return [...METHODS.keys()].filter((name) => LIST_METHODS.has(name))
   if (!isField(owner)) return /^\w+$/.test(owner) ? ATTACHMENT_NAMES : textMethods
   switch (FIELD_FACTS[owner].type) {
     case 'text':

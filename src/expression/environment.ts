@@ -51,6 +51,14 @@ class AttachmentValue {
   get size(): number {
     return this.#attachment.size
   }
+
+  get files(): readonly string[] {
+    return this.#attachment.files ?? []
+  }
+
+  get is_unlisted(): boolean {
+    return this.#attachment.isUnlisted ?? false
+  }
 }
 
 /** Reads, checks and evaluates. Built once: that takes some milliseconds, an expression some microseconds. */
@@ -80,7 +88,14 @@ function buildEnvironment(): Environment {
   const environment = new Environment({ limits: PARSER_LIMITS })
   environment.registerType('Attachment', {
     ctor: AttachmentValue,
-    fields: { name: 'string', other_name: 'string', type: 'string', size: 'double' },
+    fields: {
+      name: 'string',
+      other_name: 'string',
+      type: 'string',
+      size: 'double',
+      files: 'list<string>',
+      is_unlisted: 'bool',
+    },
   })
   for (const name of FIELD_NAMES) {
     if (environment.hasVariable(name)) renamed.set(name, name.toUpperCase())

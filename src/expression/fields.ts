@@ -79,4 +79,8 @@ export interface AttachmentFields {
   readonly otherName?: string
   readonly type: string
   readonly size: number
+  /** Names of the files in a ZIP archive; left out where there are none. */
+  readonly files?: readonly string[]
+  /** It is a ZIP archive whose names are not all known; left out where it is not. */
+  readonly isUnlisted?: boolean
 }

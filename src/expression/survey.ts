@@ -38,7 +38,7 @@ const OF_HEADERS: ReadonlySet<string> = new Set(['header', 'raw_header'] satisfi
  */
 export function survey(root: ASTNode, renamed: ReadonlyMap<string, string>): Survey {
   const surveyor = new Surveyor(renamed)
-  surveyor.visit(root, { names: new Set(), depth: 0, macros: 0, loops: 0 })
+  surveyor.visit(root, { names: new Set(), depth: 0, macros: 0, loops: 0, attachment: null })
   const { fields, judges, replacements } = surveyor
   return { fields, needed: neededBy(root), judges, replacements }
 }
@@ -51,6 +51,8 @@ interface Surroundings {
   readonly macros: number
   /** Macros that go through a list which is not written out. */
   readonly loops: number
+  /** What the macro closest to it calls an attachment, where that goes through `attachments`; null where it does not. */
+  readonly attachment: string | null
 }
 
 class Surveyor {
@@ -130,11 +132,14 @@ class Surveyor {
       return
     }
     const macros = around.macros + 1
-    const loops = around.loops + (receiver.op === 'list' ? 0 : 1)
+    // The names in all attachments together are bounded: going through them of each costs no more than once.
+    const isFree = receiver.op === 'list' || isListOf(around.attachment, receiver)
+    const loops = around.loops + (isFree ? 0 : 1)
     if (macros > MACRO_DEPTH || loops > 1)
       throw errorAt(node, `\`${name}\` within another one costs too much`)
     const names = new Set(around.names).add(variable.args)
-    for (const argument of rest) this.visit(argument, { ...around, names, macros, loops })
+    const attachment = receiver.op === 'id' && receiver.args === 'attachments' ? variable.args : null
+    for (const argument of rest) this.visit(argument, { ...around, names, macros, loops, attachment })
   }
 
   /** @param name null where it is not written out: then the table is refused when it is visited */
@@ -154,6 +159,13 @@ class Surveyor {
     if (written.includes('\\') || /^[rRbB]/.test(written)) return
     this.replacements.push({ start: name.start, text: written.toLowerCase() })
   }
+}
+
+/** Whether a node is a list that the attachment of this name has. */
+function isListOf(attachment: string | null, node: ASTNode): boolean {
+  if (node.op !== '.' || attachment === null) return false
+  const [owner] = node.args
+  return owner.op === 'id' && owner.args === attachment
 }
 
 function textIn(node: ASTNode): string | null {

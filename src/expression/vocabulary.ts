@@ -64,12 +64,25 @@ export const FIELD_FACTS: Readonly<Record<keyof Fields, FieldFacts>> = {
   date: { type: 'text', of: 'message', meaning: 'Date, as written' },
   header: { type: 'table', of: 'message', meaning: 'the first field of each name: header["x-spam"]' },
   raw_header: { type: 'table', of: 'message', meaning: 'the same as written: raw_header["subject"]' },
-  attachments: { type: 'list', of: 'message', meaning: 'each with name, other_name, type and size' },
+  attachments: { type: 'list', of: 'message', meaning: 'each with name, type, size, files and more' },
   body: { type: 'text', of: 'message', meaning: 'text of its text parts, decoded, the first 256 KiB' },
   verdict: { type: 'table', of: 'message', meaning: 'what a judge says: verdict.clamd == "infected"' },
   score: { type: 'numbers', of: 'message', meaning: 'the score that a judge gives: score.rspamd > 5' },
   finding: { type: 'table', of: 'message', meaning: 'what a judge found, such as the name of a virus' },
 }
+
+/** What stands behind the dot after an element of `attachments`: its type and its meaning in one line. */
+export const ATTACHMENT_FACTS = {
+  name: { type: 'text', meaning: 'file name, empty where it has none' },
+  other_name: { type: 'text', meaning: 'the name of its Content-Type, where that is another one' },
+  type: { type: 'text', meaning: 'media type, such as application/pdf' },
+  size: { type: 'number', meaning: 'octets, decoded' },
+  files: { type: 'list', meaning: 'names of the files in a ZIP archive, whatever it is called' },
+  is_unlisted: { type: 'yes or no', meaning: 'it is a ZIP archive whose names cannot all be read' },
+} as const satisfies Readonly<Record<string, Omit<FieldFacts, 'of'>>>
+
+/** Names of what an attachment has. */
+export const ATTACHMENT_NAMES: readonly string[] = Object.keys(ATTACHMENT_FACTS)
 
 /** What stands behind the name of a number, a text, a table or a list. */
 export interface WordFacts {

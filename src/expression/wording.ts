@@ -4,7 +4,7 @@
  */
 import { ParseError, TypeError as TypeMismatch } from '@marcbachmann/cel-js'
 import { FilterError } from './filter-error.js'
-import { CONSTANTS } from './vocabulary.js'
+import { ATTACHMENT_NAMES, CONSTANTS } from './vocabulary.js'
 
 const TOKENS: ReadonlyMap<string, string> = new Map([
   ['EOF', 'the end'],
@@ -114,7 +114,7 @@ function sentenceOf(code: string, summary: string, rest: string): string {
     case 'invalid_comprehension_range':
       return 'this is no list to go through'
     case 'no_such_key':
-      return `an attachment has name, type and size, no \`${summary.replace(/^.*: /, '')}\``
+      return `an attachment has ${inWords(ATTACHMENT_NAMES)}, no \`${summary.replace(/^.*: /, '')}\``
     case 'cannot_index_type':
       return `\`[...]\` and \`.name\` do not go with ${typeInWords(lastQuoted(summary))}`
     default:
@@ -168,6 +168,10 @@ function callSentence(summary: string): string {
   const words = given === '' ? 'nothing' : given.split(', ').map(typeInWords).join(', ')
   const of = receiver === undefined ? '' : ` of ${typeInWords(receiver)}`
   return `\`${name}\`${of} does not take ${words}`
+}
+
+function inWords(names: readonly string[]): string {
+  return `${names.slice(0, -1).join(', ')} and ${names.at(-1) ?? ''}`
 }
 
 function lastQuoted(summary: string): string {

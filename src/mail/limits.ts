@@ -26,6 +26,12 @@ export interface MailLimits {
   readonly textOctets: number
   /** Characters of one shown line of text. */
   readonly lineCharacters: number
+  /** Octets of attachments, as transferred and of one message together, that are decoded to look for archives. */
+  readonly archiveOctets: number
+  /** Names of files in archives, of one message together, that are read. */
+  readonly archiveNames: number
+  /** Characters of one name in an archive. */
+  readonly archiveNameCharacters: number
 }
 
 /** The defaults. */
@@ -43,6 +49,12 @@ export const MAIL_LIMITS: MailLimits = {
   boundaryLines: 100_000,
   textOctets: 262_144,
   lineCharacters: 2_000,
+  // Twice what rules look at of one message. Decoding so much takes some fifty milliseconds.
+  archiveOctets: 33_554_432,
+  // Sources of a large program have some thousands. A rule looks at each name, by a pattern some microseconds each.
+  archiveNames: 5_000,
+  // The longest path of most systems has 4,096, that of Windows 260; five thousand such names are some mebibytes.
+  archiveNameCharacters: 1_024,
 }
 
 /** Bounds of edits, which look further than a display does: a text that is shown in part is changed as a whole. */

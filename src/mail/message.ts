@@ -4,6 +4,7 @@
  */
 import { decodeText, safeText } from '../trace/safe-text.js'
 import { type Gap, wholeOctets } from './abridged.js'
+import { type ArchiveListing, listArchives } from './archive.js'
 import { fieldNamed, type HeaderField, type HeaderSection, readHeader } from './header.js'
 import { MAIL_LIMITS, type MailLimits } from './limits.js'
 import { type MimeOutline, type MimePart, mimeOutline } from './outline.js'
@@ -19,6 +20,10 @@ export interface Attachment {
   readonly type: string
   /** Decoded octets. */
   readonly size: number
+  /** Names of the files in it, harmless; empty for what is no ZIP archive. */
+  readonly files: readonly string[]
+  /** It is a ZIP archive whose names are not all in `files`: damaged, masked, or beyond a bound. */
+  readonly isUnlisted: boolean
 }
 
 /**
@@ -72,6 +77,7 @@ class Description implements MessageFacts {
   #text: string | null = null
   #body: string | null = null
   #rawHeaders: ReadonlyMap<string, string> | null = null
+  #archives: ReadonlyMap<string, ArchiveListing> | null = null
 
   constructor(octets: Buffer, limits: MailLimits, gaps: readonly Gap[]) {
     this.#octets = octets
@@ -126,7 +132,7 @@ class Description implements MessageFacts {
   get attachments(): readonly Attachment[] {
     this.#attachments ??= this.outline.parts
       .filter(isAttachment)
-      .map((part) => attachmentOf(this.#octets, part, this.#gaps))
+      .map((part) => attachmentOf(this.#octets, part, this.#gaps, () => this.#archiveAt(part.path)))
     return this.#attachments
   }
 
@@ -138,6 +144,12 @@ class Description implements MessageFacts {
   get body(): string {
     this.#body ??= this.#allText()
     return this.#body
+  }
+
+  /** All are listed at once, since what they may cost together is bounded. */
+  #archiveAt(path: string): ArchiveListing | null {
+    this.#archives ??= listArchives(this.#octets, this.outline.parts.filter(isAttachment), this.#limits)
+    return this.#archives.get(path) ?? null
   }
 
   #valueOf(name: string): string | null {
@@ -197,8 +209,13 @@ export function isAttachment(part: MimePart): boolean {
   return part.name !== null || part.disposition === 'attachment'
 }
 
-/** The size is counted when asked for: that decodes the part. The library for expressions wants plain objects. */
-function attachmentOf(octets: Buffer, part: MimePart, gaps: readonly Gap[]): Attachment {
+/** Size and names are found when asked for: that decodes the part. The library for expressions wants plain objects. */
+function attachmentOf(
+  octets: Buffer,
+  part: MimePart,
+  gaps: readonly Gap[],
+  archive: () => ArchiveListing | null,
+): Attachment {
   let size: number | null = null
   return {
     path: part.path,
@@ -208,6 +225,12 @@ function attachmentOf(octets: Buffer, part: MimePart, gaps: readonly Gap[]): Att
     get size() {
       size ??= decodedOctets(octets, part, gaps)
       return size
+    },
+    get files() {
+      return archive()?.names ?? []
+    },
+    get isUnlisted() {
+      return archive()?.isWhole === false
     },
   }
 }

@@ -7,7 +7,7 @@ import type { Fields } from '../expression/fields.js'
 import type { Filter } from '../expression/filter.js'
 import { JUDGE_FIELDS, MAIL_FIELDS } from '../expression/vocabulary.js'
 import type { TraceContent, TraceEvent } from '../trace/event.js'
-import { factsOf, summaryOf } from './message-facts.js'
+import { attachmentFieldsOf, factsOf, summaryOf } from './message-facts.js'
 import { type MessageRecord, messagesOf } from './messages.js'
 import type { SessionRecord } from './session-record.js'
 import type { SessionStore } from './store.js'
@@ -311,7 +311,8 @@ function putMail(fields: Writable, record: SessionRecord, end: Of<'content-end'>
   if (summary.from !== null) fields.from = summary.from
   if (summary.to !== null) fields.to = summary.to
   if (summary.date !== null) fields.date = summary.date
-  fields.attachments = summary.attachments
+  const attachments = attachmentFieldsOf(message)
+  if (attachments !== null) fields.attachments = attachments
   // What costs most is read only where it is named, or where nothing is.
   const facts = factsOf(message)
   if (facts === null) return

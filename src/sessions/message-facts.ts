@@ -60,3 +60,26 @@ export function summaryOf(message: MessageRecord): MessageSummary | null {
   summaries.set(message, summary)
   return summary
 }
+
+/**
+ * Attachments as filters ask for them. Few ask for the names in archives, of which there may be many: these are read
+ * when they are asked for, and stay with the facts. Null where nothing of the message was kept.
+ */
+export function attachmentFieldsOf(message: MessageRecord): readonly AttachmentFields[] | null {
+  let known: readonly AttachmentFields[] | null = null
+  const archiveAt = (index: number): AttachmentFields | undefined => {
+    known ??= factsOf(message)?.attachments ?? []
+    return known[index]
+  }
+  const attachments = summaryOf(message)?.attachments
+  if (attachments === undefined) return null
+  return attachments.map((attachment, index) => ({
+    ...attachment,
+    get files() {
+      return archiveAt(index)?.files ?? []
+    },
+    get isUnlisted() {
+      return archiveAt(index)?.isUnlisted ?? false
+    },
+  }))
+}

@@ -20,7 +20,13 @@ const REPLY: Fields = {
   header: new Map([['x-spam', 'yes']]),
   attachments: [
     { name: 'a.exe', type: 'application/octet-stream', size: 2_000_000 },
-    { name: 'b.txt', type: 'text/plain', size: 12 },
+    {
+      name: 'b.txt',
+      type: 'text/plain',
+      size: 12,
+      files: ['c.exe', 'd/e.txt'],
+      isUnlisted: true,
+    },
   ],
 }
 
@@ -71,6 +77,11 @@ describe('an expression', () => {
     ['attachments.all(a, a.size > 12)', false],
     ['attachments.exists_one(type, type.type == "text/plain")', true],
     ['attachments[0].size > 1 * MB', true],
+    ['attachments.exists(a, a.files.exists(f, f.endsWith(".exe")))', true],
+    ['attachments.exists(a, a.name == "a.exe" && a.files.exists(f, f == "c.exe"))', false],
+    ['attachments.exists(a, a.files.size() > 1 && "c.exe" in a.files)', true],
+    ['attachments.exists_one(a, a.is_unlisted)', true],
+    ['attachments[1].files[1].startsWith("d/") && attachments[0].files == []', true],
     ['size(attachments) == 2 && attachments.size() == 2', true],
     ['["exe", "com"].exists(e, attachments.exists(a, a.name.endsWith(e)))', true],
     ['is_open', true],
@@ -257,7 +268,12 @@ describe('what is no filter is told by a line that points at it', () => {
     ],
     ['(errors)', 0, 8, 'this is a number, not a yes or no: compare it, as in `errors > 0`'],
     ['user + ("x")', 0, 12, 'this is text, not a yes or no: compare it, as in `user == "alice"`'],
-    ['attachments.exists(a, a.nam == "x")', 24, 3, 'an attachment has name, type and size, no `nam`'],
+    [
+      'attachments.exists(a, a.nam == "x")',
+      24,
+      3,
+      'an attachment has name, other_name, type, size, files and is_unlisted, no `nam`',
+    ],
     ['known(1)', 6, 1, '`known` takes the name of a field, as in `known(user)`'],
     ['{"a": 1} == {}', 1, 1, '`{...}` is not possible in a filter'],
   ])('%s', (text, column, length, message) => {
@@ -295,9 +311,14 @@ describe('bounds', () => {
       levels === 0 ? inner : `[1].exists(a, ${macros(levels - 1, inner)})`
     expect(holds(macros(MACRO_DEPTH))).toBe(true)
     expect(refusal(macros(MACRO_DEPTH + 1)).message).toContain('costs too much')
-    expect(refusal('attachments.exists(a, attachments.exists(b, a.name == b.name))').message).toContain(
-      'costs too much',
-    )
+    for (const costly of [
+      'attachments.exists(a, attachments.exists(b, a.name == b.name))',
+      'attachments.exists(a, attachments[0].files.exists(f, f == a.name))',
+      'attachments[0].files.exists(f, attachments.exists(a, a.name == f))',
+      'attachments.exists(a, a.files.exists(f, a.files.exists(g, f == g)))',
+      '[1].exists(x, attachments.exists(a, a.files.exists(f, f == "b")))',
+    ])
+      expect(refusal(costly).message).toContain('costs too much')
   })
 
   test('of conditions hold at the bound and refuse one more', () => {

@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { parseFilter } from '../../src/expression/filter.js'
-import { CONSTANTS, FIELD_FACTS, FIELD_NAMES, FUNCTIONS, METHODS } from '../../src/expression/vocabulary.js'
+import {
+  ATTACHMENT_FACTS,
+  CONSTANTS,
+  FIELD_FACTS,
+  FIELD_NAMES,
+  FUNCTIONS,
+  METHODS,
+} from '../../src/expression/vocabulary.js'
 
 const EXAMPLES = {
   text: (name: string) => `${name} == "x"`,
@@ -25,6 +32,19 @@ describe('the vocabulary', () => {
     expect(filter.isText).toBe(false)
     expect(filter.fields.size).toBe(1)
   })
+
+  test.each(Object.entries(ATTACHMENT_FACTS))(
+    'says of the %s of an attachment what the type check thinks',
+    (name, { type }) => {
+      const use = {
+        text: `a.${name} == "x"`,
+        number: `a.${name} > 1`,
+        list: `a.${name}.exists(f, f == "x")`,
+        'yes or no': `!a.${name}`,
+      }
+      expect(parseFilter(`attachments.exists(a, ${use[type]})`).isText).toBe(false)
+    },
+  )
 
   test.each([...CONSTANTS.keys()])('knows %s as a number', (name) => {
     expect(parseFilter(`size > ${name}`).isText).toBe(false)

@@ -32,8 +32,8 @@ describe('strip-attachments', () => {
     })
     expect(after).toBe(message(INSTEAD))
     expect(seen).toEqual([
-      { path: '1.2', name: 'a.exe', type: 'application/x-exe', size: 3 },
-      { path: '1.3', name: 'kept', type: 'a/b', size: 1 },
+      { path: '1.2', name: 'a.exe', type: 'application/x-exe', size: 3, files: [], isUnlisted: false },
+      { path: '1.3', name: 'kept', type: 'a/b', size: 1, files: [], isUnlisted: false },
     ])
   })
 

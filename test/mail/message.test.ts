@@ -58,8 +58,15 @@ describe('describeMessage', () => {
     expect(facts.headers.get('received')).toBe('first')
     expect(facts.octets).toBe(MAIL.length)
     expect(facts.attachments).toEqual([
-      { path: '1.1', name: 'terms.txt', type: 'text/plain', size: 5 },
-      { path: '1.3', name: 'invoice.pdf', type: 'application/pdf', size: 5 },
+      { path: '1.1', name: 'terms.txt', type: 'text/plain', size: 5, files: [], isUnlisted: false },
+      {
+        path: '1.3',
+        name: 'invoice.pdf',
+        type: 'application/pdf',
+        size: 5,
+        files: [],
+        isUnlisted: false,
+      },
     ])
     expect(facts.text).toBe('Please pay.')
   })

@@ -2,8 +2,10 @@ import { expect, test } from 'vitest'
 import { type AttachmentWish, attachmentMatch, wildcardPattern } from '../../src/rules/attachment-match.js'
 import { expectGrowth } from '../support/growth.js'
 
+const OF_ANY = { path: '1', size: 1, files: [], isUnlisted: false }
+
 const is = (wish: AttachmentWish, name: string, type = 'application/pdf') =>
-  attachmentMatch(wish)({ path: '1', name, type, size: 1 })
+  attachmentMatch(wish)({ ...OF_ANY, name, type })
 
 test.each<[AttachmentWish, string, boolean]>([
   [{}, 'a.pdf', true],
@@ -24,7 +26,7 @@ test('costs time linear to the name, stars and all', () => {
   const isMeant = attachmentMatch({ names: ['*a*a*a*a*a*a*b'] })
   expectGrowth('linear', { from: 200 }, (length) => {
     const name = 'a'.repeat(length)
-    return () => isMeant({ path: '1', name, type: '', size: 1 })
+    return () => isMeant({ ...OF_ANY, name, type: '' })
   })
 })
 
@@ -34,6 +36,6 @@ test('a wildcard is no pattern', () => {
 
 test('a second name counts as the first does', () => {
   const isMeant = attachmentMatch({ names: ['*.exe'] })
-  expect(isMeant({ path: '1', name: 'a.pdf', otherName: 'a.exe', type: '', size: 1 })).toBe(true)
-  expect(isMeant({ path: '1', name: 'a.pdf', otherName: 'b.pdf', type: '', size: 1 })).toBe(false)
+  expect(isMeant({ ...OF_ANY, name: 'a.pdf', otherName: 'a.exe', type: '' })).toBe(true)
+  expect(isMeant({ ...OF_ANY, name: 'a.pdf', otherName: 'b.pdf', type: '' })).toBe(false)
 })

@@ -1,3 +1,4 @@
+import { zipSync } from 'fflate'
 import { describe, expect, it } from 'vitest'
 import { type Filter, parseFilter } from '../../src/expression/filter.js'
 import {
@@ -20,8 +21,9 @@ const MAIL = [
   'MIME-Version: 1.0',
   'Content-Type: application/pdf; name="bill.pdf"',
   'Content-Disposition: attachment; filename="bill.pdf"',
+  'Content-Transfer-Encoding: base64',
   '',
-  'x',
+  Buffer.from(zipSync({ 'bill.exe': Buffer.from('x') })).toString('base64'),
   '',
 ].join('\r\n')
 
@@ -144,6 +146,8 @@ describe('matchesSession', () => {
     ['subject.matches("(?i)invoice")', true],
     ['header["x-color"] == "red"', false],
     ['attachments.exists(a, a.name.endsWith(".pdf"))', true],
+    ['attachments.exists(a, !a.is_unlisted && a.files.exists(f, f == "bill.exe"))', true],
+    ['attachments.exists(a, a.files.size() > 1)', false],
     ['invoice', true],
     ['no such words', false],
   ])('answers %s with %s', (text, expected) => {
