@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { zipSync } from 'fflate'
 import { describe, expect, test } from 'vitest'
 import { editMessage } from '../../src/mail/edit.js'
 import { describeMessage } from '../../src/mail/message.js'
@@ -265,6 +266,41 @@ describe('40-dangerous-attachments.yaml', () => {
     'leaves %s alone',
     (name) => expect(namesOfHits(rules, mailWith(`; filename="${name}"`))).toEqual([]),
   )
+
+  const archive = (...names: readonly string[]) =>
+    zipSync(Object.fromEntries(names.map((name) => [name, Buffer.from(name)])))
+  const withArchive = (octets: Uint8Array, filename = 'invoice.zip') =>
+    mailWith(`; filename=${filename}`, 'application/zip', octets)
+
+  test.each([
+    'a.exe',
+    'folder/a.JS',
+    'invoice.pdf.scr',
+    'a.exe. ',
+    'a.exe\u200b',
+    'a.exe\0.txt',
+    `${'a'.repeat(1_100)}`,
+  ])('means an archive with %j in it, whatever the archive calls itself', (name) => {
+    for (const filename of ['invoice.zip', 'invoice.pdf'])
+      expect(namesOfHits(rules, withArchive(archive('read me.txt', name), filename))).toEqual(DANGEROUS)
+  })
+
+  test('means an archive whose names it cannot read', () => {
+    const octets = archive('a.txt', 'b.txt')
+    expect(namesOfHits(rules, withArchive(octets.subarray(0, -30)))).toEqual(DANGEROUS)
+    expect(
+      namesOfHits(rules, withArchive(archive(...Array.from({ length: 5_001 }, (_, at) => `${at}`)))),
+    ).toEqual(DANGEROUS)
+  })
+
+  test.each([
+    ['photos', archive('1.jpeg', 'www.example.com/', 'www.example.com/2.jpeg')],
+    ['a document', archive('[Content_Types].xml', '_rels/.rels', 'word/document.xml')],
+    ['an archive in an archive, which is not opened', archive('inner.zip')],
+    ['nothing', archive()],
+  ])('leaves an archive with %s alone', (_what, octets) => {
+    expect(namesOfHits(rules, withArchive(octets, 'a.docx'))).toEqual([])
+  })
 
   test('keeps the message in quarantine and leaves a notice', () => {
     const mail = mailWith('; filename=a.exe')

@@ -48,7 +48,11 @@ export function mailOf(fields: readonly string[], body = 'Hello.'): string {
 }
 
 /** A mail with one attachment. @param disposition what stands behind `attachment`, such as `; filename=a.txt` */
-export function mailWith(disposition: string, type = 'application/octet-stream'): string {
+export function mailWith(
+  disposition: string,
+  type = 'application/octet-stream',
+  octets: Uint8Array = Buffer.from('TVqQAAMAAAAEAAAA', 'base64'),
+): string {
   return mailOf(
     ['From: a@example.org', 'MIME-Version: 1.0', 'Content-Type: multipart/mixed; boundary=b'],
     [
@@ -60,7 +64,9 @@ export function mailWith(disposition: string, type = 'application/octet-stream')
       `Content-Disposition: attachment${disposition}`,
       'Content-Transfer-Encoding: base64',
       '',
-      'TVqQAAMAAAAEAAAA',
+      Buffer.from(octets)
+        .toString('base64')
+        .replace(/.{76}(?=.)/g, '$&\r\n'),
       '--b--',
     ].join('\r\n'),
   )
