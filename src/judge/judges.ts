@@ -17,6 +17,7 @@ import type { Judges } from './judge.js'
 import { JUDGE_LIMITS, type JudgeLimits } from './limits.js'
 import { Places } from './places.js'
 import { rspamd } from './rspamd.js'
+import { signatures } from './signatures.js'
 import { spamd } from './spamd.js'
 import { readingTrouble } from './write-pieces.js'
 
@@ -111,6 +112,8 @@ function adapterFor(how: JudgeHow, limits: JudgeLimits): Adapter {
       return httpHook(how.url, how.headers, limits)
     case 'command':
       return command(how.program, how.arguments, how.writes, limits)
+    case 'signatures':
+      return signatures(how.dns, limits.signatures)
   }
 }
 

@@ -20,6 +20,28 @@ export interface JudgeLimits {
   readonly writtenMessageOctets: number
   /** How long the output of a program is read on once it has ended and its process group was killed. */
   readonly outputMs: number
+  /** What verifying the signatures of one message may cost. */
+  readonly signatures: SignatureLimits
+}
+
+/** The bounds of verifying signatures. Beyond those of the message, none of its signatures is valid. */
+export interface SignatureLimits {
+  /** Octets of a header section. */
+  readonly headerOctets: number
+  readonly headerFields: number
+  /** DKIM-Signature fields. */
+  readonly signatures: number
+  /** ARC-Seal fields, each of which is the end of a set. */
+  readonly seals: number
+  /** Octets of one field that is or belongs to a signature. */
+  readonly fieldOctets: number
+  /** Octets of one key record. */
+  readonly keyOctets: number
+  /** How long one name server is waited for the first time; longer each time it is asked again. */
+  readonly lookupMs: number
+  readonly lookupTries: number
+  /** Octets of a body that are hashed at one time, so that others get a turn. */
+  readonly pieceOctets: number
 }
 
 /** The defaults, which nothing but tests changes. */
@@ -40,6 +62,24 @@ export const JUDGE_LIMITS: JudgeLimits = {
   writtenMessageOctets: 67_108_864,
   // What it wrote is in the pipe already; only somebody that left its group can keep the pipe open.
   outputMs: 500,
+  signatures: {
+    // As much as is read of a message for fields of rules.
+    headerOctets: 262_144,
+    headerFields: 1_000,
+    // Real mail has up to three, lists some more. rspamd verifies five.
+    signatures: 10,
+    // RFC 8617 §4.2.1 allows 50; ten hops are a long way. Each seal costs a look-up and a verification.
+    seals: 20,
+    // A key of 4,096 bits makes a field of one kilobyte, and the longest lists of fields another one. mailauth's
+    // patterns cost the square of it: this stays below a tenth of a second.
+    fieldOctets: 8_192,
+    // A key of 8,192 bits has 1,400.
+    keyOctets: 2_048,
+    // With two tries a dead name server costs some eight seconds, less than half of the default budget.
+    lookupMs: 2_500,
+    lookupTries: 2,
+    pieceOctets: 65_536,
+  },
 }
 
 /** Longest password or token, in characters: more is no secret but a mistaken path. */

@@ -17,6 +17,12 @@ export interface JudgeSettings {
 /** Host and port, or the path of a Unix socket. */
 export type JudgeAddress = { readonly host: string; readonly port: number } | { readonly path: string }
 
+/** A name server by its IP address. */
+export interface NameServer {
+  readonly host: string
+  readonly port: number
+}
+
 /** A password or token as it stands in the rule file, or where it stands: a file by its absolute path, or a variable. */
 export type JudgeSecret = string | { readonly file: string } | { readonly env: string }
 
@@ -40,3 +46,8 @@ export type JudgeHow =
       readonly arguments: readonly string[]
       readonly writes: 'finding' | 'message'
     }
+  /**
+   * DKIM signatures and the ARC chain, verified here. Verdict `pass`, `unaligned`, `fail` or `none`; finding is each
+   * result. Keys are looked up at these name servers; at those of the system where there are none.
+   */
+  | { readonly type: 'signatures'; readonly dns: readonly NameServer[] }

@@ -210,6 +210,8 @@ function howOf(source: JudgeSource): JudgeHow {
       const [program = '', ...rest] = source.run
       return { type: 'command', program, arguments: rest, writes: source.writes ?? 'finding' }
     }
+    case 'signatures':
+      return { type: 'signatures', dns: source.dns ?? [] }
   }
 }
 

@@ -3,6 +3,7 @@
  * checks of one value at a time; what depends on other values is in `checked-rule.ts`. Error messages of this schema
  * are the text after "expected".
  */
+import { isIP } from 'node:net'
 import * as z from 'zod'
 import { nearest } from '../config/problem.js'
 import { mapping } from '../config/schema.js'
@@ -12,7 +13,7 @@ import { FilterError, parseCondition } from '../expression/filter.js'
 import { compilePattern, type Pattern, PatternError } from '../expression/pattern.js'
 import { ACTION_FACTS, type ActionType, type IsMeant } from './action.js'
 import { type AttachmentWish, attachmentMatch } from './attachment-match.js'
-import type { JudgeAddress } from './judge-settings.js'
+import type { JudgeAddress, NameServer } from './judge-settings.js'
 import {
   AT_ONCE,
   BUDGET_MS,
@@ -33,6 +34,7 @@ import {
 import { parseTemplate, TemplateError } from './template.js'
 
 const DAY_MS = 86_400_000
+const DNS_PORT = 53
 
 /** What is put behind the name of an attachment. */
 export const DEFAULT_SUFFIX = '.blocked'
@@ -133,6 +135,18 @@ function parseAddress(text: string): JudgeAddress | null {
   return host !== null && port >= 1 && port <= 65_535 ? { host, port } : null
 }
 
+const nameServer = read(
+  parseNameServer,
+  'an IP address, or one with a port, such as 192.0.2.53, 127.0.0.1:5353 or [::1]:5353',
+  ['192.0.2.53', '[::1]:5353'],
+)
+
+function parseNameServer(text: string): NameServer | null {
+  if (isIP(text) !== 0) return { host: text, port: DNS_PORT }
+  const address = parseAddress(text)
+  return address !== null && 'host' in address && isIP(address.host) !== 0 ? address : null
+}
+
 const url = read(parseHttpUrl, 'a URL that begins with http:// or https://', ['http://127.0.0.1:11333'])
 
 function parseHttpUrl(text: string): string | null {
@@ -229,8 +243,17 @@ export const judgeSchema = z
           .optional(),
         ...sharedOfJudges,
       }).describe('Any program: the message on stdin; exit status 0 is clean, 1 is bad, others fail.'),
+      mapping({
+        type: z.literal('signatures'),
+        dns: listOf(nameServer, 'name servers')
+          .describe('Name servers that keys are looked up at. Default those of the system.')
+          .optional(),
+        ...sharedOfJudges,
+      }).describe(
+        'Verifies DKIM and ARC. Verdict pass, unaligned, fail or none; finding is the result of each signature.',
+      ),
     ],
-    { error: 'a mapping with type: one of clamd, rspamd, spamd, http, command' },
+    { error: 'a mapping with type: one of clamd, rspamd, spamd, http, command, signatures' },
   )
   .describe('Who is asked about messages.')
 

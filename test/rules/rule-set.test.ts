@@ -44,9 +44,9 @@ describe('a mistake in a rule file', () => {
       'judges: {"a b": {type: clamav}, b: {type: clamd, address: x}, d: 5}',
       [
         'a.yaml:1:10: judges: found "a b", expected a name of letters, digits, "_" and "-", at most 40 of them, that begins with a letter',
-        'a.yaml:1:24: judges.a b.type: found "clamav", expected a mapping with type: one of clamd, rspamd, spamd, http, command',
+        'a.yaml:1:24: judges.a b.type: found "clamav", expected a mapping with type: one of clamd, rspamd, spamd, http, command, signatures',
         'a.yaml:1:59: judges.b.address: found "x", expected HOST:PORT such as 127.0.0.1:3310 or [::1]:3310, or the path of a socket that begins with /',
-        'a.yaml:1:66: judges.d: found 5, expected a mapping with type: one of clamd, rspamd, spamd, http, command',
+        'a.yaml:1:66: judges.d: found 5, expected a mapping with type: one of clamd, rspamd, spamd, http, command, signatures',
       ],
     ],
     [
@@ -74,6 +74,16 @@ describe('a mistake in a rule file', () => {
         'a.yaml:1:60: judges.b.budget: found 5, expected a duration such as 20s, from 100ms to 10min',
         'a.yaml:1:72: judges.b.at-once: found 101, expected a whole number from 1 to 100',
         'a.yaml:1:86: judges.b.largest: found "5KB", expected a number of octets such as 25MiB, from 1KiB to 1024MiB',
+      ],
+    ],
+    [
+      'judges: {b: {type: signatures, dns: [ns.example.org, "[::1]:0", 1.1.1.1.1, /run/dns]}, c: {type: signatures, dns: []}}',
+      [
+        'a.yaml:1:38: judges.b.dns[0]: found "ns.example.org", expected an IP address, or one with a port, such as 192.0.2.53, 127.0.0.1:5353 or [::1]:5353',
+        'a.yaml:1:54: judges.b.dns[1]: found "[::1]:0", expected an IP address, or one with a port, such as 192.0.2.53, 127.0.0.1:5353 or [::1]:5353',
+        'a.yaml:1:65: judges.b.dns[2]: found "1.1.1.1.1", expected an IP address, or one with a port, such as 192.0.2.53, 127.0.0.1:5353 or [::1]:5353',
+        'a.yaml:1:76: judges.b.dns[3]: found "/run/dns", expected an IP address, or one with a port, such as 192.0.2.53, 127.0.0.1:5353 or [::1]:5353',
+        'a.yaml:1:115: judges.c.dns: found an empty list, expected a list of 1 to 200 name servers',
       ],
     ],
   ])('%s', (text, expected) => {
@@ -348,6 +358,8 @@ describe('loadRules', () => {
   r: {type: rspamd, url: http://127.0.0.1:11333/, password: x}
   h: {type: http, url: https://example.org/hook, headers: {Authorization: Bearer x, A: {env: A_TOKEN}, B: {file: /etc/b}}}
   p: {type: command, run: [/usr/bin/true, a, b]}
+  v: {type: signatures}
+  w: {type: signatures, dns: [192.0.2.53, "::1", "127.0.0.1:5353", "[::1]:5353"], largest: 1MiB}
 `,
       },
     ])
@@ -375,6 +387,21 @@ describe('loadRules', () => {
         name: 'p',
         ...defaults,
         how: { type: 'command', program: '/usr/bin/true', arguments: ['a', 'b'], writes: 'finding' },
+      },
+      { name: 'v', ...defaults, how: { type: 'signatures', dns: [] } },
+      {
+        name: 'w',
+        ...defaults,
+        mostOctets: 1_048_576,
+        how: {
+          type: 'signatures',
+          dns: [
+            { host: '192.0.2.53', port: 53 },
+            { host: '::1', port: 53 },
+            { host: '127.0.0.1', port: 5353 },
+            { host: '::1', port: 5353 },
+          ],
+        },
       },
     ])
   })

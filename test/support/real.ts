@@ -45,7 +45,7 @@ export function findProgram(name: string): string | null {
 export function realThing(...names: readonly string[]): boolean {
   const missing = names.filter((name) => findProgram(name) === null)
   if (missing.length === 0) return true
-  const reason = `${missing.join(', ')} not installed; "apt-get install dovecot-pop3d fetchmail mpop mutt curl openssl python3 jq clamav-daemon rspamd spamd" brings what the interoperability tests use`
+  const reason = `${missing.join(', ')} not installed; "apt-get install dovecot-pop3d fetchmail mpop mutt curl openssl python3 jq clamav-daemon rspamd spamd python3-dkim python3-authres" brings what the interoperability tests use`
   if (process.env.POSTERN_REQUIRE_REAL === '1') throw new Error(`POSTERN_REQUIRE_REAL=1, but ${reason}`)
   tell(reason)
   return false
