@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { editMessage } from '../../src/mail/edit.js'
 import { describeMessage } from '../../src/mail/message.js'
 import { loadRules } from '../../src/rules/rule-set.js'
-import type { JudgeAnswers, SessionFields, SessionRules } from '../../src/rules/verdict.js'
+import type { JudgeAnswer, JudgeAnswers, SessionFields, SessionRules } from '../../src/rules/verdict.js'
 import { NOW, SESSION, stepByStep } from '../rules/rules.js'
 import { EXAMPLE_FILES, EXAMPLES, exampleRules, exampleText, mailOf, mailWith } from './examples.js'
 
@@ -54,7 +54,10 @@ describe('the sample rule files', () => {
 
   test('let ordinary mail pass unchanged, where judges find nothing', () => {
     const clean = { verdict: 'clean', score: 0.1, finding: '' }
-    const answers: JudgeAnswers = new Map(['clamd', 'rspamd', 'spamd'].map((name) => [name, clean]))
+    const answers: JudgeAnswers = new Map<string, JudgeAnswer>([
+      ...['clamd', 'rspamd', 'spamd'].map((name) => [name, clean] as const),
+      ['signatures', { verdict: 'pass', score: null, finding: 'dkim=pass d=example.org s=mail' }],
+    ])
     for (const file of EXAMPLE_FILES) {
       const mail = mailOf(['From: Bob <bob@example.org>', 'Subject: lunch'])
       expect(verdictOn(exampleRules(file), mail, answers).verdict, file).toMatchObject({
@@ -151,6 +154,57 @@ describe('20-tag-external.yaml', () => {
 
   test('sees the header section and no more', () => {
     expect(verdictOn(rules, mailOf(['From: a@b.example'])).steps).toEqual(['header'])
+  })
+})
+
+describe('25-forged-senders.yaml', () => {
+  const rules = exampleRules('25-forged-senders.yaml')
+  const says = (verdict: string, finding: string): JudgeAnswers =>
+    new Map([['signatures', { verdict, score: null, finding }]])
+  const mail = mailOf(['From: a@example.org', 'Subject: hello'])
+
+  test.each([
+    ['fail', 'dkim=fail d=example.org s=mail (bad signature)'],
+    ['unaligned', 'dkim=pass d=example.net s=mail'],
+  ])('tags mail with the verdict %s', (verdict, finding) => {
+    expect(delivered(rules, mail, says(verdict, finding))).toBe(
+      mailOf([
+        'From: a@example.org',
+        'Subject: [unverified sender] hello',
+        `X-Postern-Signatures: ${verdict}: ${finding}`,
+      ]),
+    )
+  })
+
+  test.each(['pass', 'none'])('leaves mail with the verdict %s alone', (verdict) => {
+    expect(delivered(rules, mail, says(verdict, ''))).toBe(mail)
+  })
+
+  test('takes away fields that only look like its own', () => {
+    const forged = mailOf(['X-Postern-Signatures: pass', 'From: a@example.org', 'x-postern-signatures: pass'])
+    expect(delivered(rules, forged, says('none', ''))).toBe(mailOf(['From: a@example.org']))
+  })
+
+  test('lets mail pass where DNS cannot say, and asks again', () => {
+    const failed: JudgeAnswers = new Map([['signatures', { failed: 'could not look up x: no answer' }]])
+    expect(delivered(rules, mail, failed)).toBe(mail)
+    expect(verdictOn(rules, mail, failed).verdict.isLasting).toBe(false)
+  })
+
+  test('means all mail of a domain that signs, and leaves lists alone that seal, as its comments say', () => {
+    const condition = 'verdict.signatures == "fail" || verdict.signatures == "unaligned"'
+    const own = exampleRules('25-forged-senders.yaml', {
+      [condition]: 'from.contains("@example.org") && verdict.signatures != "pass"',
+    })
+    expect(namesOfHits(own, mail, says('none', ''))).toEqual(['unverified sender'])
+    expect(namesOfHits(own, mail, says('pass', ''))).toEqual([])
+    const lists = exampleRules('25-forged-senders.yaml', {
+      [condition]: `(${condition}) && !finding.signatures.contains("arc=pass d=lists.example.org ")`,
+    })
+    const sealed = (domain: string) =>
+      says('fail', `arc=pass d=${domain} i=1; dkim=fail d=example.org s=a (bad)`)
+    expect(namesOfHits(lists, mail, sealed('lists.example.org'))).toEqual([])
+    expect(namesOfHits(lists, mail, sealed('lists.example.org.example.net'))).toEqual(['unverified sender'])
   })
 })
 

@@ -51,6 +51,7 @@ const FINDINGS: Readonly<Record<string, JudgeAnswer>> = {
   clamd: { verdict: 'infected', score: null, finding: 'Test.Signature' },
   rspamd: { verdict: 'add header', score: 7.5, finding: 'A, B' },
   spamd: { verdict: 'spam', score: 6.5, finding: 'C' },
+  signatures: { verdict: 'fail', score: null, finding: 'dkim=fail d=example.org s=mail (bad signature)' },
 }
 const CLEAN: JudgeAnswer = { verdict: 'clean', score: 0, finding: '' }
 
