@@ -2,7 +2,8 @@
  * The hash of a body that a signature tells, of either canonicalization. Owns what is signed of a body; knows nothing
  * of signatures.
  *
- * mailauth has its own, which keeps an object for each blank line: a body of nothing but tabs costs gigabytes.
+ * mailauth has its own, which keeps an object for each blank line and takes a long one up again with each piece: 4 MiB
+ * of nothing but line feeds took 6 s in one go, and 1.2 GB.
  */
 import { createHash, type Hash } from 'node:crypto'
 

@@ -255,10 +255,23 @@ function whyOf(status: SignatureStatus | undefined): string {
   if (status === undefined) return 'it cannot be read'
   if (status.result === 'temperror') return 'its key could not be looked up'
   if (status.policy?.['dkim-rules'] === 'weak-key') return 'weak key'
-  return plain(status.comment || 'it cannot be verified')
+  const { comment } = status
+  return typeof comment === 'string' && COMMENTS.has(comment) ? comment : 'it cannot be verified'
 }
 
-/** Words of mailauth, which may quote the message: without what could look like another result. */
+/** What mailauth says of a signature that is not valid. Else it quotes an error of the system's. */
+const COMMENTS: ReadonlySet<string> = new Set([
+  'body hash did not verify',
+  'bad signature',
+  'expired',
+  'invalid expiration',
+  'no key',
+  'invalid public key',
+  'unknown key type',
+  'unknown key version',
+])
+
+/** What mailauth says of a chain, which may quote the message: without what could look like another result. */
 function plain(words: string): string {
   return words
     .replace(/[^A-Za-z0-9 .,_-]+/g, ' ')
