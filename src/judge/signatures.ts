@@ -152,12 +152,16 @@ function instanceOf(field: string): string {
   return /^[^:]*:\s*i\s*=\s*([0-9]{1,3})\s*;/.exec(field)?.[1] ?? ''
 }
 
+const CANONICALIZATION = /^\s*(?:simple|relaxed)\s*(?:\/\s*(?:simple|relaxed)\s*)?$/i
+
 /** Why a signature does not count, whatever mailauth would say of it; null where it may count. */
 function refusalOf({ type, parsed, hashAlgo, timestamp, expiration }: SignatureHeader): string | null {
   // Its seal is verified with the chain.
   if (type === 'AS') return 'it is a seal'
   if ([timestamp, expiration].some((date) => date !== null && Number.isNaN(date.getTime())))
     return 'impossible time'
+  // mailauth fills in what is left out before a slash, and then throws.
+  if (!CANONICALIZATION.test(String(parsed.c?.value ?? 'simple'))) return 'it cannot be read'
   // RFC 8301 §3.1.
   if (hashAlgo === 'sha1') return 'SHA-1 is too weak'
   // RFC 6376 §3.5: what has another version is not of this specification.

@@ -197,6 +197,7 @@ describe('a signature that means nothing', () => {
     ['has expired', { x: '1000000000' }, 'expired'],
     ['expires after all dates', { x: '99999999999999' }, 'impossible time'],
     ['was made after all dates', { t: '1e300' }, 'impossible time'],
+    ['names half a canonicalization', { c: '/' }, 'it cannot be read'],
     ['is of an unknown algorithm', { a: 'rsa-md5' }, 'it cannot be read'],
     ['is of an algorithm that only begins as a known one', { a: 'rsa-x-sha256' }, 'it cannot be verified'],
     ['has no selector', { s: null }, ''],
@@ -332,6 +333,47 @@ describe('a key', () => {
     expect(await answerOn(signed(signed(MAIL, OTHER), OWN), own, options)).toHaveProperty('failed')
     const broken = signed(MAIL, OWN).replace('longer', 'other')
     expect(await answerOn(signed(broken, silent), answers, options)).toHaveProperty('failed')
+  })
+
+  it('never makes verifying fail, whatever its record is', async () => {
+    const answers: Record<string, Answer> = {}
+    server = await nameServer(answers)
+    const judge = { ...how(server.port) }
+    const piece = fc.oneof(
+      fc.constantFrom(
+        'v=DKIM1',
+        'k=rsa',
+        'k=ed25519',
+        'k=',
+        'p=',
+        'p=AAAA',
+        `p=${ED.record.slice(-44)}`,
+        '__proto__=',
+        't=s',
+      ),
+      fc.string({ maxLength: 20 }),
+    )
+    const record = fc.oneof(
+      fc.array(piece, { maxLength: 6 }).map((pieces) => pieces.join('; ')),
+      fc
+        .array(fc.tuple(fc.nat(OWN.record.length - 1), fc.nat(255)), { minLength: 1, maxLength: 4 })
+        .map((changes) =>
+          changes.reduce(
+            (text, [at, code]) => `${text.slice(0, at)}${String.fromCharCode(code)}${text.slice(at + 1)}`,
+            OWN.record,
+          ),
+        ),
+    )
+    const message = Buffer.from(sealed(signed(MAIL, OWN), OWN), 'latin1')
+    await fc.assert(
+      fc.asyncProperty(record, async (text) => {
+        answers[OWN.name] = [text]
+        expect(await askOnce(judge, { message })).toMatchObject({
+          verdict: expect.stringMatching(/^(?:pass|fail)$/),
+        })
+      }),
+      { numRuns: 400 },
+    )
   })
 
   it('is asked for once, by no name that is none, and at no other place', async () => {
@@ -475,9 +517,37 @@ describe('a hostile message', () => {
         maxLength: 15,
       })
       .map((lines) => Buffer.from(lines.join('\r\n')))
+    const tag = fc.oneof(
+      fc.constantFrom(
+        null,
+        '',
+        '0',
+        '-1',
+        '1e999',
+        'NaN',
+        'relaxed',
+        'simple/',
+        '/',
+        'from',
+        '*',
+        'rsa-sha256',
+        '__proto__',
+      ),
+      fc.string({ maxLength: 10 }).map((text) => text.replace(/[\r\n]/g, ' ')),
+    )
+    // Valid but for what a tag says, so that it is taken further.
+    const odd = fc
+      .dictionary(
+        fc.constantFrom('v', 'a', 'c', 'd', 'h', 'i', 'l', 'q', 's', 't', 'x', 'z', 'bh', 'cv'),
+        tag,
+        {
+          maxKeys: 2,
+        },
+      )
+      .map((tags) => Buffer.from(sealed(signed(MAIL, OWN, tags), LIST, tags), 'latin1'))
     try {
       await fc.assert(
-        fc.asyncProperty(fc.oneof(mutated, invented), async (message) => {
+        fc.asyncProperty(fc.oneof(mutated, invented, odd), async (message) => {
           const answer = await askFor('j', judges, message)
           if ('failed' in answer) expect(answer.failed).toContain('could not look up')
           else expect(['pass', 'unaligned', 'fail', 'none']).toContain(answer.verdict)
