@@ -5,6 +5,7 @@
  */
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
+import type { Attachment } from '../mail/message.js'
 import type { QuarantinedMessage, Quarantine as Store } from '../quarantine/quarantine.js'
 import { EXIT_CODES, type ExitCode } from './exit-codes.js'
 import { UsageError } from './failure.js'
@@ -198,9 +199,12 @@ async function description(message: QuarantinedMessage, content: Buffer): Promis
     ['Message-ID', facts.messageId],
     ...facts.attachments
       .slice(0, SHOWN_ATTACHMENTS)
-      .map(({ name, type, size }): readonly [string, string] => [
-        'attachment',
-        `${name === '' ? '(no name)' : name}, ${type}, ${size} octets`,
+      .flatMap((attachment): readonly (readonly [string, string])[] => [
+        [
+          'attachment',
+          `${attachment.name === '' ? '(no name)' : attachment.name}, ${attachment.type}, ${attachment.size} octets`,
+        ],
+        ...archiveLines(attachment),
       ]),
   ]
   const more = facts.attachments.length - SHOWN_ATTACHMENTS
@@ -210,6 +214,18 @@ async function description(message: QuarantinedMessage, content: Buffer): Promis
 
 /** A message of a thousand parts is shown by its first ones. */
 const SHOWN_ATTACHMENTS = 50
+/** So is an archive. */
+const SHOWN_FILES = 20
+
+function archiveLines({ files, isUnlisted }: Attachment): readonly (readonly [string, string])[] {
+  const lines = files.slice(0, SHOWN_FILES).map((name) => ['', `  ${name}`] as const)
+  const more = files.length - lines.length
+  return [
+    ...lines,
+    ...(more > 0 ? [['', `  and ${more} more files`] as const] : []),
+    ...(isUnlisted ? [['', '  (an archive whose names cannot all be read)'] as const] : []),
+  ]
+}
 
 async function headerOf(
   content: Buffer,

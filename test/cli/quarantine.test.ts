@@ -1,6 +1,7 @@
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command } from 'commander'
+import { zipSync } from 'fflate'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { exitCodeOf } from '../../src/cli/failure.js'
 import { createProgram } from '../../src/cli/program.js'
@@ -139,6 +140,21 @@ describe('postern quarantine', () => {
       isIntact: true,
       header: expect.arrayContaining([{ name: 'To', value: 'bob@example.org' }]),
     })
+  })
+
+  it('shows the names in an archive, the first ones of many', async () => {
+    const archiveOf = (names: readonly string[], end?: number) =>
+      Buffer.from(zipSync(Object.fromEntries(names.map((name) => [name, Buffer.from('x')])))).subarray(0, end)
+    const shownOf = async (archive: Buffer) => {
+      const head = 'Content-Type: application/zip; name="a.zip"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
+      const id = await keep(Buffer.from(`${head}${archive.toString('base64')}\r\n`))
+      return (await quarantine('show', id)).toString()
+    }
+    const shown = await shownOf(archiveOf(['b.exe', 'c\x1b[2J.txt']))
+    expect(shown).toMatch(/^attachment {2}a\.zip, .*\n {14}b\.exe\n {14}c\\x1b\[2J\.txt$/m)
+    const many = archiveOf(Array.from({ length: 25 }, (_, index) => `${index}.txt`))
+    expect(await shownOf(many)).toMatch(/ {14}19\.txt\n {14}and 5 more files$/m)
+    expect(await shownOf(archiveOf(['b.exe'], -1))).toContain('(an archive whose names cannot all be read)')
   })
 
   it('prints the octets themselves only where no terminal reads them, or somebody insists', async () => {

@@ -3,6 +3,7 @@
  * wording of headers, parts, octets and differences; knows nothing of keys, tabs or where on the screen it stands.
  */
 import { fieldNamed, type HeaderDefect, type HeaderField } from '../../mail/header.js'
+import type { Attachment } from '../../mail/message.js'
 import type { MimePart, OutlineDefect } from '../../mail/outline.js'
 import { ruleHitText } from '../../sessions/rule-hits.js'
 import { decodeText } from '../../trace/safe-text.js'
@@ -145,7 +146,19 @@ export function textDocument(version: ReadVersion, { width }: DocumentForm, part
   }
 }
 
-/** Attachments by name, type and size. */
+/** Names in an archive, as many as could ever be read in a row. */
+const SHOWN_FILES = 20
+
+function inArchive({ files, isUnlisted }: Attachment): string {
+  const names = [
+    ...files.slice(0, SHOWN_FILES),
+    ...(files.length > SHOWN_FILES ? [`and ${files.length - SHOWN_FILES} more`] : []),
+    ...(isUnlisted ? ['and what cannot be read'] : []),
+  ]
+  return names.length === 0 ? '' : ` [${names.join(', ')}]`
+}
+
+/** Attachments by name, type and size; of archives the names in them. */
 export function attachmentsDocument(
   { facts }: ReadVersion,
   { width }: DocumentForm,
@@ -164,7 +177,7 @@ export function attachmentsDocument(
     const attachment = attachments[index]
     if (attachment === undefined) return ['', '', '', '']
     const name = attachment.name === '' ? '(no name)' : attachment.name
-    return [attachment.path, name, attachment.type, octetsText(attachment.size)]
+    return [attachment.path, `${name}${inArchive(attachment)}`, attachment.type, octetsText(attachment.size)]
   }
   return {
     title,

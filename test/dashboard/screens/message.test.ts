@@ -1,3 +1,4 @@
+import { zipSync } from 'fflate'
 import { describe, expect, it } from 'vitest'
 import type { ScreenContext } from '../../../src/dashboard/screen-module.js'
 import { type MessageState, messageScreen } from '../../../src/dashboard/screens/message.js'
@@ -61,6 +62,21 @@ describe('a message on the screen', () => {
       )
     })
   }
+
+  it('names the files in an archive among the attachments', () => {
+    const archive = Buffer.from(zipSync({ 'a.exe': Buffer.from('x'), 'b\x1b[2J': Buffer.from('y') }))
+    const shown = (octets: Buffer): string => {
+      const head = 'Content-Type: application/zip; name=a.zip\r\nContent-Transfer-Encoding: base64\r\n\r\n'
+      const script = fetched(fetching('s1', 'bob', START), 1, `${head}${octets.toString('base64')}\r\n`)
+      const context = mailScene({ size: LARGE, store: storeOf(script) })
+      return screen(
+        press(open({ session: 's1', number: 4, hold: null }, context).state, context, 'a'),
+        context,
+      )
+    }
+    expect(shown(archive)).toContain('a.zip [a.exe, b\\x1b[2J] ')
+    expect(shown(archive.subarray(0, -1))).toContain('a.zip [and what cannot be read] ')
+  })
 
   it('draws the outline in ASCII where there is nothing else', () => {
     const { state, context } = open(INVOICE, mailScene({ isUnicode: false }))
