@@ -4,6 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import * as z from 'zod'
 import { exampleText } from '../examples/examples.js'
+import { type Answer, nameServer } from '../judge/name-server.js'
+import { recordsOf, signed, signerOf } from '../judge/signer.js'
 import { type Account, type Dovecot, startDovecot } from '../support/dovecot.js'
 import {
   type Clamd,
@@ -253,6 +255,45 @@ describe.skipIf(!realThing('dovecot', 'clamd'))('virus by a real clamd', () => {
         / (?:broke|closed|refused) the connection|broke off/,
       )
     })
+  })
+})
+
+describe.skipIf(!realThing('dovecot'))('signatures', () => {
+  test('that do not verify are tagged, and those that nobody can look up are asked for again', async () => {
+    const signer = signerOf('example.org')
+    const other = signerOf('example.net')
+    const answers: Record<string, Answer> = { ...recordsOf(signer), [other.name]: 'SERVFAIL' }
+    const server = await nameServer(answers)
+    try {
+      const rules = exampleText('25-forged-senders.yaml', {
+        '    budget: 20s': `    dns: ["127.0.0.1:${server.port}"]\n    budget: 20s`,
+      }).text
+      const { postern, port } = await ruled({ 'forged.yaml': rules })
+      const honest = signed(String(mail('honest', 'hello')), signer)
+      const forged = honest.replace('hello', 'pay here')
+      const unknown = signed(String(mail('unknown', 'hello')), other)
+      const mails = [honest, forged, unknown, String(mail('unsigned', 'hello'))]
+      const account = dovecot.openAccount(mails.map((each) => Buffer.from(each)))
+      const seen = await readMaildrop(port, account)
+      expect(seen.mails.map(({ length }) => length)).toEqual(seen.sizes)
+      const [first, second, ...rest] = seen.mails.map(String)
+      expect([first, ...rest]).toEqual([honest, unknown, mails[3]])
+      expect(second).toContain('Subject: [unverified sender] honest\r\n')
+      expect(second?.replace(/\r\n[ \t]/g, ' ')).toContain(
+        'X-Postern-Signatures: fail: dkim=fail d=example.org s=mail (body hash did not verify)',
+      )
+      await until('the log to be written', () => hitsOf(postern).length > 1)
+      expect(hitsOf(postern).some(({ reason }) => String(reason).includes('the name server failed'))).toBe(
+        true,
+      )
+
+      answers[other.name] = other.record
+      const again = (await readMaildrop(port, account)).mails.map(String)
+      expect(again[2]).toContain('Subject: [unverified sender] unknown\r\n')
+      expect(server.asked.filter((name) => name === signer.name)).toHaveLength(2)
+    } finally {
+      await server.stop()
+    }
   })
 })
 
