@@ -6,6 +6,8 @@
  * of nothing but line feeds took 6 s in one go, and 1.2 GB.
  */
 import { createHash, type Hash } from 'node:crypto'
+import { exactPieces, UnreadableMessageError } from '../mail/exact-pieces.js'
+import type { MessageSource } from '../mail/source.js'
 
 /** How a body is made the same on both ends. RFC 6376 §3.4. */
 export type BodyCanonicalization = 'simple' | 'relaxed'
@@ -71,20 +73,41 @@ export class BodyHash {
 }
 
 /**
- * Cuts the body of a message into pieces for {@link BodyHash}: behind a line end, and with CRLF for each.
+ * The body of a message in pieces of whole lines, each ending with CRLF.
  *
  * @param from where the body begins
  * @param octets of a piece, where its last line is not longer
+ * @throws UnreadableMessageError where the message cannot be read to its end, or has a line beyond all measure
  */
-export function* bodyPieces(message: Buffer, from: number, octets: number): Generator<Buffer> {
-  let at = from
-  while (at < message.length) {
-    const lineFeed = at + octets < message.length ? message.indexOf('\n', at + octets, 'latin1') : -1
-    const end = lineFeed < 0 ? message.length : lineFeed + 1
-    yield withLineEnds(message.subarray(at, end))
-    at = end
+export async function* bodyPieces(
+  message: MessageSource,
+  from: number,
+  octets: number,
+): AsyncGenerator<Buffer, void, undefined> {
+  let left = from
+  let waiting: Buffer[] = []
+  let waitingOctets = 0
+  for await (const piece of exactPieces(message)) {
+    const body = piece.subarray(Math.min(left, piece.length))
+    left = Math.max(0, left - piece.length)
+    waiting.push(body)
+    waitingOctets += body.length
+    const lineFeed = waitingOctets < octets ? -1 : body.lastIndexOf(LF)
+    if (lineFeed >= 0) {
+      const lines = Buffer.concat(waiting)
+      const rest = body.subarray(lineFeed + 1)
+      yield withLineEnds(lines.subarray(0, lines.length - rest.length))
+      waiting = [rest]
+      waitingOctets = rest.length
+    } else if (waitingOctets > MOST_LINE_OCTETS)
+      throw new UnreadableMessageError(`it has a line of more than ${MOST_LINE_OCTETS} octets`)
   }
+  if (waitingOctets > 0) yield withLineEnds(Buffer.concat(waiting))
 }
+
+const LF = 0x0a
+/** As large as a message that is kept in memory may be: 998 octets are the law, and what is longer is no line. */
+const MOST_LINE_OCTETS = 67_108_864
 
 /** Signers and mailauth take a bare LF for a line end. */
 export function withLineEnds(octets: Buffer): Buffer {

@@ -18,6 +18,7 @@ import type {
   SignatureHeader,
   SignatureStatus,
 } from 'mailauth/lib/dkim/dkim-verifier.js'
+import type { MessageSource } from '../mail/source.js'
 import type { NameServer } from '../rules/judge-settings.js'
 import type { JudgeAnswer } from '../rules/verdict.js'
 import { type Adapter, answerOf, type Trouble } from './adapter.js'
@@ -31,6 +32,7 @@ import {
   type SignedHeader,
   senderDomain,
 } from './signed-header.js'
+import { readingTrouble } from './write-pieces.js'
 
 /** RFC 8301 §3.2. */
 const LEAST_KEY_BITS = 1_024
@@ -51,7 +53,7 @@ export function signatures(servers: readonly NameServer[], limits: SignatureLimi
     subject: `the verifier of signatures${place}`,
     isToldUser: false,
     async ask({ message }, signal) {
-      const header = readSignedHeader(message, limits)
+      const header = readSignedHeader(message.beginning, limits)
       if (header === null) {
         return answerOf('fail', null, 'the header section is larger than any that is verified')
       }
@@ -71,6 +73,8 @@ export function signatures(servers: readonly NameServer[], limits: SignatureLimi
       signal.addEventListener('abort', cancel, { once: true })
       try {
         return await verify(message, header, count('arc-seal') <= limits.seals, lookup, limits, signal)
+      } catch (error) {
+        return readingTrouble(error)
       } finally {
         signal.removeEventListener('abort', cancel)
         lookup.cancel()
@@ -82,7 +86,7 @@ export function signatures(servers: readonly NameServer[], limits: SignatureLimi
 const GIVEN_UP: Trouble = { trouble: 'was not waited for' }
 
 async function verify(
-  message: Buffer,
+  message: MessageSource,
   { fields, bodyStart }: SignedHeader,
   isChainRead: boolean,
   lookup: KeyLookup,
@@ -188,7 +192,7 @@ function sealKeyOf({ 'arc-seal': { parsed } }: ArcEntry): string {
 /** @returns false where nobody waits any more */
 async function hashBody(
   { bodyHashes, signatureHeaders }: DkimVerifier,
-  message: Buffer,
+  message: MessageSource,
   bodyStart: number,
   pieceOctets: number,
   signal: AbortSignal,
@@ -209,7 +213,7 @@ async function hashBody(
     signatureHeaders.filter(({ skip }) => skip !== true).map(({ bodyHashKey }) => bodyHashKey),
   )
   const used = hashes.filter(([key]) => needed.has(key))
-  for (const piece of bodyPieces(message, bodyStart, pieceOctets)) {
+  for await (const piece of bodyPieces(message, bodyStart, pieceOctets)) {
     if (signal.aborted) return false
     for (const [, hash] of used) hash.update(piece)
     await new Promise((resolve) => setImmediate(resolve))

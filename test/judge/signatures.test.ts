@@ -3,7 +3,9 @@ import { dkimSign } from 'mailauth/lib/dkim/sign.js'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createJudges } from '../../src/judge/judges.js'
 import { JUDGE_LIMITS, type SignatureLimits } from '../../src/judge/limits.js'
+import type { MessageSource } from '../../src/mail/source.js'
 import type { JudgeHow } from '../../src/rules/judge-settings.js'
+import { bothWays, piecesSource } from '../support/message-source.js'
 import { haveCorpus, readCorpus } from '../support/real.js'
 import { freePorts } from '../support/tools.js'
 import { type Answer, type NameServerStandIn, nameServer } from './name-server.js'
@@ -44,7 +46,7 @@ function how(port: number): JudgeHow {
 }
 
 async function answerOn(
-  message: string | Buffer,
+  message: string | Buffer | MessageSource,
   answers: Readonly<Record<string, Answer>> = KEYS,
   options: AskOptions = {},
 ) {
@@ -116,6 +118,26 @@ describe('a signature', () => {
       }
     },
   )
+
+  it('of a message that lies in a file is verified as it is in memory, changed or not', async () => {
+    for (const lineEnd of ['\r\n', '\n']) {
+      const mail = signed(MAIL.replace('Some', `${`${'x'.repeat(76)}\r\n`.repeat(20_000)}Some`), OWN)
+      const message = mail.replaceAll('\r\n', lineEnd)
+      for (const source of bothWays(Buffer.from(message, 'latin1')))
+        expect(await answerOn(source)).toMatchObject({ verdict: 'pass' })
+      for (const source of bothWays(Buffer.from(message.replace('Some', 'Same'), 'latin1')))
+        expect(await answerOn(source)).toMatchObject({ verdict: 'fail' })
+    }
+  })
+
+  it('of a message that cannot be read to its end is a trouble, and no verdict', async () => {
+    const message = Buffer.from(signed(MAIL, OWN), 'latin1')
+    const source = piecesSource([message.subarray(0, -9)], { octets: message.length })
+    expect(await answerOn({ ...source, beginning: message })).toEqual({
+      failed: expect.stringContaining('could not be given the whole message: it was said to have'),
+    })
+    expect(source.open).toBe(0)
+  })
 
   it('passes where lines of the message end with LF alone', async () => {
     expect(await answerOn(signed(MAIL, OWN).replaceAll('\r\n', '\n'))).toMatchObject({ verdict: 'pass' })
