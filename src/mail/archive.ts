@@ -9,10 +9,11 @@
  */
 import { isUtf8 } from 'node:buffer'
 import { safeText } from '../trace/safe-text.js'
+import { type Abridged, type Gap, gapsWithin } from './abridged.js'
 import { decodeCharset } from './charset.js'
 import type { MailLimits } from './limits.js'
 import type { MimePart } from './outline.js'
-import { decodePart } from './part.js'
+import { decodedEnd, decodePart } from './part.js'
 
 /** What an archive says of the files in it. */
 export interface ArchiveListing {
@@ -63,12 +64,12 @@ const ELSEWHERE = 0xffff_ffff
  * Lists the names in the archives among parts. The bounds are of all of them together, so that a thousand small
  * archives cost no more than a large one.
  *
- * @param octets the message that the parts were found in
+ * @param message that the parts were found in; of an archive with a gap the end is enough
  * @returns listings by path; parts that are no archives are left out
  * Never fails.
  */
 export function listArchives(
-  octets: Buffer,
+  { octets, gaps }: Abridged,
   parts: readonly MimePart[],
   limits: MailLimits,
 ): ReadonlyMap<string, ArchiveListing> {
@@ -87,12 +88,28 @@ export function listArchives(
     }
     roomOctets -= transferred
     const bounds = { names: roomNames, nameCharacters: limits.archiveNameCharacters }
-    const listing = listArchive(decodePart(octets, part), bounds)
+    const missing = gapsWithin(gaps, bodyStart, part.bodyEnd)
+    const listing =
+      missing.length === 0
+        ? listArchive(decodePart(octets, part), bounds)
+        : listAbridged(octets, part, missing, bounds)
     if (listing === null) continue
     listings.set(path, listing)
     roomNames -= listing.namesRead
   }
   return listings
+}
+
+/** An archive whose middle is not here: its directory is at its end, which is read where it can be found by that alone. */
+function listAbridged(
+  octets: Buffer,
+  part: MimePart,
+  missing: readonly Gap[],
+  bounds: ArchiveBounds,
+): ArchiveListing | null {
+  if (!beginsAsArchive(decodePart(octets, part))) return null
+  const end = decodedEnd(octets, part, missing)
+  return (end === null ? null : listArchive(end, bounds)) ?? UNREAD
 }
 
 /** Transferred octets that hold the first four, whatever the encoding: blank lines may come first. */
@@ -116,7 +133,8 @@ export function listArchive(octets: Buffer, bounds: ArchiveBounds): ArchiveListi
   return { names: [...directories.names], isWhole, namesRead: directories.namesRead }
 }
 
-function beginsAsArchive(octets: Buffer): boolean {
+/** Whether decoded octets begin as an archive does. */
+export function beginsAsArchive(octets: Buffer): boolean {
   return [FILE, END, ...SPLIT].some((mark) => isAt(octets, mark, 0))
 }
 

@@ -148,7 +148,11 @@ class Description implements MessageFacts {
 
   /** All are listed at once, since what they may cost together is bounded. */
   #archiveAt(path: string): ArchiveListing | null {
-    this.#archives ??= listArchives(this.#octets, this.outline.parts.filter(isAttachment), this.#limits)
+    this.#archives ??= listArchives(
+      { octets: this.#octets, gaps: this.#gaps },
+      this.outline.parts.filter(isAttachment),
+      this.#limits,
+    )
     return this.#archives.get(path) ?? null
   }
 

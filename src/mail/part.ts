@@ -54,6 +54,27 @@ function octetsOfDigits(octets: Buffer, part: MimePart, missing: readonly Gap[])
   return octetsIn(digits + base64Digits(octets.subarray(at, part.bodyEnd)).digits)
 }
 
+/**
+ * Decodes what of a part is behind its last gap.
+ *
+ * @returns null where that cannot be told from what is here
+ */
+export function decodedEnd(octets: Buffer, part: MimePart, missing: readonly Gap[]): Buffer | null {
+  const last = missing.at(-1)
+  if (last === undefined || last.encoding !== part.encoding || last.isPadded) return null
+  const end = octets.subarray(last.at, part.bodyEnd)
+  if (part.encoding !== 'base64') return decodeTransfer(end, part.encoding)
+  let digits = 0
+  let at = part.bodyStart
+  for (const gap of missing) {
+    digits += base64Digits(octets.subarray(at, gap.at)).digits + gap.decoded
+    at = gap.at
+  }
+  // Four digits are three octets: the first that begin in the gap are left out.
+  const text = end.toString('latin1').replace(/[^A-Za-z0-9+/_=-]+/g, '')
+  return Buffer.from(text.slice((4 - (digits % 4)) % 4), 'base64')
+}
+
 function octetsIn(digits: number): number {
   return Math.floor((digits * 3) / 4)
 }

@@ -7,6 +7,7 @@
  * text, is a text with a gap, which is not changed.
  */
 import type { Abridged, Gap } from '../mail/abridged.js'
+import { beginsAsArchive } from '../mail/archive.js'
 import { EDIT_LIMITS } from '../mail/limits.js'
 import { type MimePart, mimeOutline } from '../mail/outline.js'
 import { decodeTransfer } from '../mail/part.js'
@@ -19,6 +20,8 @@ export interface AbridgerLimits {
   readonly textOctets: number
   /** Octets of all else. */
   readonly otherOctets: number
+  /** Octets at the end of what begins as an archive: it ends with the names of its files. */
+  readonly archiveEndOctets: number
 }
 
 /** The defaults. */
@@ -27,12 +30,18 @@ export const ABRIDGER_LIMITS: AbridgerLimits = {
   textOctets: 4 * EDIT_LIMITS.textOctets + 1,
   // Names and types stand in the header; of what they are of nobody reads more than the first lines.
   otherOctets: 4_096,
+  // In base64, the directory of more than a thousand files.
+  archiveEndOctets: 262_144,
 }
 
 const LF = 0x0a
 const CR = 0x0d
 const HYPHEN = 0x2d
 const DOT = 0x2e
+/** Octets that are looked at together once lines are left out. */
+const BATCH_OCTETS = 131_072
+/** Transferred octets that tell whether it is an archive that begins. */
+const LOOK_OCTETS = 1_024
 /** Encodings that have to be undone before there is a message to look into. RFC 2046 §5.2.1 forbids them. */
 const ENCODED: ReadonlySet<string> = new Set(['base64', 'quoted-printable'])
 
@@ -64,6 +73,10 @@ export class Abridger {
   /** Octets of the body that may still be kept before a gap begins. */
   #left = 0
   #encoding = '7bit'
+  /** Where in what is kept the body begins that is being read. */
+  #body = 0
+  /** Octets at the end of the body that stay; null where that is not known yet. */
+  #endOctets: number | null = null
 
   constructor(limits: AbridgerLimits = ABRIDGER_LIMITS) {
     this.#limits = limits
@@ -78,6 +91,9 @@ export class Abridger {
   add(piece: Buffer): void {
     this.#waiting.push(piece)
     this.#waitingOctets += piece.length
+    // The end of an archive is not taken up again with each of them.
+    const ends = this.#endOctets ?? 0
+    if (this.#open !== null && ends > 0 && this.#waitingOctets < ends + BATCH_OCTETS) return
     // Pieces of one endless line are joined once, when it ends.
     if (!piece.includes(LF)) return
     const octets = this.#takeWaiting()
@@ -147,6 +163,8 @@ export class Abridger {
   #bodyBegins(section: Buffer): void {
     const { type, encoding } = mimeOutline(section).root
     this.#encoding = encoding
+    this.#body = this.#kept.length
+    this.#endOctets = null
     this.#section = type === 'message/rfc822' && !ENCODED.has(encoding) ? this.#kept.length : null
     this.#left = type.startsWith('text/') ? this.#limits.textOctets : this.#limits.otherOctets
   }
@@ -155,12 +173,25 @@ export class Abridger {
   #leaveOut(octets: Buffer, from: number, isLast: boolean): number {
     const found = octets.indexOf('\n--', from, 'latin1')
     const boundary = found < 0 ? octets.length : found + 1
-    const end = twoLinesBefore(octets, from, boundary)
+    const end = lineBefore(
+      octets,
+      from,
+      twoLinesBefore(octets, from, boundary),
+      boundary - this.#endThatStays(),
+    )
     if (end > from) this.#extendGap(octets.subarray(from, end), this.#at + from)
     if (found < 0 && !isLast) return end
     this.#closeGap(this.#at + end)
     this.#keep(octets.subarray(end, boundary))
     return boundary
+  }
+
+  #endThatStays(): number {
+    if (this.#endOctets !== null) return this.#endOctets
+    const begin = this.#kept.octets.subarray(this.#body, this.#body + LOOK_OCTETS)
+    const isArchive = beginsAsArchive(decodeTransfer(begin, this.#encoding))
+    this.#endOctets = isArchive ? this.#limits.archiveEndOctets : 0
+    return this.#endOctets
   }
 
   #extendGap(lines: Buffer, start: number): void {
@@ -224,6 +255,12 @@ class Growing {
     octets.copy(this.#room, this.length)
     this.length = length
   }
+}
+
+/** Where the line begins that a place is in; `from` where it is before that, and at most `most`. */
+function lineBefore(octets: Buffer, from: number, most: number, place: number): number {
+  if (place >= most) return most
+  return place <= from ? from : octets.subarray(from, place).lastIndexOf(LF) + 1 + from
 }
 
 /** Where the last but one line before a place begins; `from` where there are no two. */

@@ -1,14 +1,16 @@
+import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
+import { zipSync } from 'fflate'
 import { describe, expect, test } from 'vitest'
 import { type Abridged, unabridged, wholeOctets } from '../../src/mail/abridged.js'
 import { editAbridged, editMessage, type MessageEdit } from '../../src/mail/edit.js'
 import { MAIL_LIMITS } from '../../src/mail/limits.js'
 import { describeMessage } from '../../src/mail/message.js'
 import { removeByteStuffing } from '../../src/pop3/encoder.js'
-import { Abridger, type AbridgerLimits } from '../../src/relay/abridger.js'
+import { ABRIDGER_LIMITS, Abridger, type AbridgerLimits } from '../../src/relay/abridger.js'
 
 const PLENTY = 1_000_000
-const LIMITS: AbridgerLimits = { textOctets: PLENTY, otherOctets: 40 }
+const LIMITS: AbridgerLimits = { textOctets: PLENTY, otherOctets: 40, archiveEndOctets: 0 }
 
 function abridge(wire: Buffer, limits: AbridgerLimits = LIMITS, pieces: readonly Buffer[] = [wire]) {
   const abridger = new Abridger(limits)
@@ -158,7 +160,7 @@ describe('an abridged message', () => {
   test('with its gaps filled is the message, however it is torn and whatever its lines are', () => {
     fc.assert(
       fc.property(anyMessage, sizes, fc.integer({ min: 1, max: 60 }), (wire, pieces, textOctets) => {
-        const limits = { textOctets, otherOctets: 10 }
+        const limits = { textOctets, otherOctets: 10, archiveEndOctets: 0 }
         const whole = abridge(wire, limits)
         expect(abridge(wire, limits, split(wire, pieces))).toEqual(whole)
         if (whole === null) return
@@ -208,7 +210,7 @@ describe('an abridged message', () => {
   test('keeps texts up to the bound, and has a gap one line past it', () => {
     const line = 'x'.repeat(8)
     const text = (lines: number): string => `Subject: a\r\n\r\n${`${line}\r\n`.repeat(lines)}`
-    const limits = { textOctets: 50, otherOctets: 10 }
+    const limits = { textOctets: 50, otherOctets: 10, archiveEndOctets: 0 }
     // Five lines are within it; the sixth is behind it, and two always stay.
     expect(abridged(text(7), limits).gaps).toEqual([])
     expect(abridged(text(8), limits).gaps).toMatchObject([{ octets: 10, decoded: 10, encoding: '7bit' }])
@@ -225,6 +227,40 @@ describe('an abridged message', () => {
   test('is none where readers differ in what is a header section, and lines of one would be missing', () => {
     const wire = `Content-Type: message/rfc822\r\n--x\r\nContent-Type: image/png\r\n\r\n${'X-Field: value\r\n'.repeat(20)}`
     expect(abridge(Buffer.from(wire))).toBeNull()
+  })
+
+  test('tells the names in a large archive, from its end', () => {
+    const noise = randomBytes(900_000)
+    for (let more = 0; more < 6; more += 1) {
+      const files = { 'a film.avi': noise.subarray(more), 'b/setup.exe': Buffer.from('x') }
+      const zip = Buffer.from(zipSync(files, { level: 0 })).toString('base64')
+      const lines = zip.replace(/.{76}/g, (line) => `${line}\r\n`)
+      const header = 'Content-Type: application/zip\r\nContent-Transfer-Encoding: base64\r\n'
+      const disposition = 'Content-Disposition: attachment; filename=a.zip\r\n'
+      const wire = Buffer.from(`${multipart([`${header}${disposition}\r\n${lines}\r\n`], 'b')}`)
+      for (const pieces of [[wire.length], [1_448], [70_000, 3]]) {
+        const one = abridge(wire, ABRIDGER_LIMITS, split(wire, pieces)) ?? unabridged(wire)
+        expect(one.gaps).toHaveLength(1)
+        expect(one.octets.length).toBeLessThan(300_000)
+        const [attachment] = describeMessage(one.octets, MAIL_LIMITS, one.gaps).attachments
+        const [whole] = describeMessage(wire).attachments
+        expect({ ...attachment }).toEqual({ ...whole })
+        expect(attachment?.files).toEqual(['a film.avi', 'b/setup.exe'])
+      }
+    }
+  })
+
+  test('of an archive whose directory is not at hand says that its names are not known', () => {
+    const files = Object.fromEntries(
+      Array.from({ length: 50 }, (_, at) => [`setup-${at}.exe`, randomBytes(400)]),
+    )
+    const zip = Buffer.from(zipSync(files, { level: 0 })).toString('base64')
+    const lines = zip.replace(/.{76}/g, (line) => `${line}\r\n`)
+    const header = 'Content-Type: application/zip\r\nContent-Transfer-Encoding: base64\r\n'
+    const one = abridged(`${header}Content-Disposition: attachment; filename=a.zip\r\n\r\n${lines}\r\n`)
+    expect(one.gaps).toHaveLength(1)
+    const [attachment] = describeMessage(one.octets, MAIL_LIMITS, one.gaps).attachments
+    expect(attachment).toMatchObject({ files: [], isUnlisted: true })
   })
 
   test('does not change a text that is not all here, and says nothing of a text that a picture pretended to be', () => {

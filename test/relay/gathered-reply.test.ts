@@ -41,8 +41,9 @@ describe('a gathered reply', () => {
     const memory = new HoldingRoom(500)
     const effects: RelayEffect[] = []
     const options = { mostOctets: 5_000, keptOctets: 500, room: new HoldingRoom(), memory }
-    const spools = new Spools({ ...options, abridger: { textOctets: 20, otherOctets: 20 } }, (effect) =>
-      effects.push(effect),
+    const spools = new Spools(
+      { ...options, abridger: { textOctets: 20, otherOctets: 20, archiveEndOctets: 0 } },
+      (effect) => effects.push(effect),
     )
     const bounds = { most: 200, room: memory, beginSpool: () => spools.begin() }
     const reply = new GatheredReply('message', { status, wire }, bounds)
