@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module'
 import fc from 'fast-check'
 import { dkimSign } from 'mailauth/lib/dkim/sign.js'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -357,6 +358,15 @@ describe('a key', () => {
     expect(await answerOn(signed(signed(MAIL, OTHER), OWN), own, options)).toHaveProperty('failed')
     const broken = signed(MAIL, OWN).replace('longer', 'other')
     expect(await answerOn(signed(broken, silent), answers, options)).toHaveProperty('failed')
+  })
+
+  it('is the only thing that is asked for: what else could reach a network is not even loaded', async () => {
+    expect(await answerOn(signed(MAIL, OWN))).toMatchObject({ verdict: 'pass' })
+    const loaded = Object.keys(createRequire(import.meta.url).cache)
+    expect(loaded.some((file) => file.endsWith('/mailauth/lib/dkim/dkim-verifier.js'))).toBe(true)
+    expect(
+      loaded.filter((file) => /\/mailauth\/lib\/(?:bimi|spf|dmarc|mta-sts)|\/(?:undici|vmc)\//.test(file)),
+    ).toEqual([])
   })
 
   it('never makes verifying fail, whatever its record is', async () => {
