@@ -77,13 +77,11 @@ export function listArchives(
   let roomOctets = limits.archiveOctets
   let roomNames = limits.archiveNames
   for (const part of parts) {
-    const { path, bodyStart, octets: transferred } = part
+    const { path, children, octets: transferred } = part
+    // A message within the message: what is in it is looked at by itself, and must not count twice.
+    if (children.length > 0 && !beginsSo(octets, part)) continue
     if (transferred > roomOctets) {
-      const beginning = decodePart(octets, {
-        ...part,
-        bodyEnd: Math.min(part.bodyEnd, bodyStart + LOOK_OCTETS),
-      })
-      if (beginsAsArchive(beginning)) listings.set(path, UNREAD)
+      if (beginsSo(octets, part)) listings.set(path, UNREAD)
       continue
     }
     roomOctets -= transferred
@@ -115,6 +113,11 @@ function listAbridged(
 /** Transferred octets that hold the first four, whatever the encoding: blank lines may come first. */
 const LOOK_OCTETS = 1_024
 const UNREAD: ArchiveListing = { names: [], isWhole: false, namesRead: 0 }
+
+function beginsSo(octets: Buffer, part: MimePart): boolean {
+  const bodyEnd = Math.min(part.bodyEnd, part.bodyStart + LOOK_OCTETS)
+  return beginsAsArchive(decodePart(octets, { ...part, bodyEnd }))
+}
 
 /**
  * Lists the names in one archive: something that begins as an archive does, or ends as one. What is put before an

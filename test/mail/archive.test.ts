@@ -299,6 +299,23 @@ describe('attachments', () => {
     expect(filesOf(mailOf(Buffer.from('text')), { ...MAIL_LIMITS, archiveOctets: 0 })).toEqual([[[], false]])
   })
 
+  test('count once, however many messages they were forwarded in', () => {
+    const forwarded = (mail: Buffer, times: number): Buffer => {
+      const head = 'Content-Type: message/rfc822\r\nContent-Disposition: attachment; filename=a.eml\r\n\r\n'
+      return times === 0 ? mail : forwarded(Buffer.concat([Buffer.from(head), mail]), times - 1)
+    }
+    const { octets: transferred = 0 } = describeMessage(mailOf(zip('a.exe'))).outline.parts[1] ?? {}
+    const files = filesOf(forwarded(mailOf(zip('a.exe')), 5), { ...MAIL_LIMITS, archiveOctets: transferred })
+    expect(files.at(-1)).toEqual([['a.exe'], false])
+    expect(files.slice(0, -1).every(([names]) => Array.isArray(names) && names.length === 0)).toBe(true)
+    // What only calls itself a message is none.
+    const posing = Buffer.concat([
+      Buffer.from('Content-Type: message/rfc822; name=a.zip\r\nContent-Transfer-Encoding: binary\r\n\r\n'),
+      zip('a.exe'),
+    ])
+    expect(filesOf(posing)[0]).toEqual([['a.exe'], false])
+  })
+
   test('are not decoded before somebody asks', () => {
     const mail = mailOf(zip('a.exe'))
     const { attachments } = describeMessage(mail)
