@@ -86,7 +86,7 @@ export function listArchives(
     }
     roomOctets -= transferred
     const bounds = { names: roomNames, nameCharacters: limits.archiveNameCharacters }
-    const missing = gapsWithin(gaps, bodyStart, part.bodyEnd)
+    const missing = gapsWithin(gaps, part.bodyStart, part.bodyEnd)
     const listing =
       missing.length === 0
         ? listArchive(decodePart(octets, part), bounds)
@@ -105,7 +105,7 @@ function listAbridged(
   missing: readonly Gap[],
   bounds: ArchiveBounds,
 ): ArchiveListing | null {
-  if (!beginsAsArchive(decodePart(octets, part))) return null
+  if (!beginsSo(octets, part)) return null
   const end = decodedEnd(octets, part, missing)
   return (end === null ? null : listArchive(end, bounds)) ?? UNREAD
 }
