@@ -8,7 +8,7 @@
  */
 import type { Abridged, Gap } from '../mail/abridged.js'
 import { beginsAsArchive } from '../mail/archive.js'
-import { EDIT_LIMITS } from '../mail/limits.js'
+import { EDIT_LIMITS, MAIL_LIMITS } from '../mail/limits.js'
 import { type MimePart, mimeOutline } from '../mail/outline.js'
 import { decodeTransfer } from '../mail/part.js'
 import { base64Digits } from '../mail/transfer.js'
@@ -22,6 +22,8 @@ export interface AbridgerLimits {
   readonly otherOctets: number
   /** Octets at the end of what begins as an archive: it ends with the names of its files. */
   readonly archiveEndOctets: number
+  /** Lines that begin as a boundary does, behind which a header section is read; beyond them everything is kept. */
+  readonly boundaryLines: number
 }
 
 /** The defaults. */
@@ -32,6 +34,8 @@ export const ABRIDGER_LIMITS: AbridgerLimits = {
   otherOctets: 4_096,
   // In base64, the directory of more than a thousand files.
   archiveEndOctets: 262_144,
+  // As many as a reader of the tree looks at. A header section takes some microseconds to be read.
+  boundaryLines: MAIL_LIMITS.boundaryLines,
 }
 
 const LF = 0x0a
@@ -72,6 +76,7 @@ export class Abridger {
   #section: number | null = 0
   /** Octets of the body that may still be kept before a gap begins. */
   #left = 0
+  #boundaryLines = 0
   #encoding = '7bit'
   /** Where in what is kept the body begins that is being read. */
   #body = 0
@@ -147,7 +152,7 @@ export class Abridger {
       const end = lineFeed < 0 ? octets.length : lineFeed + 1
       if (isBoundary) {
         keep(end)
-        this.#section = this.#kept.length
+        this.#partBegins()
       } else if (this.#section === null) this.#left -= end - at
       else if (isBlank(octets, at)) {
         keep(end)
@@ -158,6 +163,13 @@ export class Abridger {
     keep(at)
     this.#at += at
     return at
+  }
+
+  #partBegins(): void {
+    this.#boundaryLines += 1
+    const isRead = this.#boundaryLines <= this.#limits.boundaryLines
+    this.#section = isRead ? this.#kept.length : null
+    if (!isRead) this.#left = Number.POSITIVE_INFINITY
   }
 
   #bodyBegins(section: Buffer): void {

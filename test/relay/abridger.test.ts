@@ -10,7 +10,12 @@ import { removeByteStuffing } from '../../src/pop3/encoder.js'
 import { ABRIDGER_LIMITS, Abridger, type AbridgerLimits } from '../../src/relay/abridger.js'
 
 const PLENTY = 1_000_000
-const LIMITS: AbridgerLimits = { textOctets: PLENTY, otherOctets: 40, archiveEndOctets: 0 }
+const LIMITS: AbridgerLimits = {
+  textOctets: PLENTY,
+  otherOctets: 40,
+  archiveEndOctets: 0,
+  boundaryLines: 1_000,
+}
 
 function abridge(wire: Buffer, limits: AbridgerLimits = LIMITS, pieces: readonly Buffer[] = [wire]) {
   const abridger = new Abridger(limits)
@@ -160,7 +165,7 @@ describe('an abridged message', () => {
   test('with its gaps filled is the message, however it is torn and whatever its lines are', () => {
     fc.assert(
       fc.property(anyMessage, sizes, fc.integer({ min: 1, max: 60 }), (wire, pieces, textOctets) => {
-        const limits = { textOctets, otherOctets: 10, archiveEndOctets: 0 }
+        const limits = { textOctets, otherOctets: 10, archiveEndOctets: 0, boundaryLines: 1_000 }
         const whole = abridge(wire, limits)
         expect(abridge(wire, limits, split(wire, pieces))).toEqual(whole)
         if (whole === null) return
@@ -210,7 +215,7 @@ describe('an abridged message', () => {
   test('keeps texts up to the bound, and has a gap one line past it', () => {
     const line = 'x'.repeat(8)
     const text = (lines: number): string => `Subject: a\r\n\r\n${`${line}\r\n`.repeat(lines)}`
-    const limits = { textOctets: 50, otherOctets: 10, archiveEndOctets: 0 }
+    const limits = { textOctets: 50, otherOctets: 10, archiveEndOctets: 0, boundaryLines: 1_000 }
     // Five lines are within it; the sixth is behind it, and two always stay.
     expect(abridged(text(7), limits).gaps).toEqual([])
     expect(abridged(text(8), limits).gaps).toMatchObject([{ octets: 10, decoded: 10, encoding: '7bit' }])
@@ -261,6 +266,13 @@ describe('an abridged message', () => {
     expect(one.gaps).toHaveLength(1)
     const [attachment] = describeMessage(one.octets, MAIL_LIMITS, one.gaps).attachments
     expect(attachment).toMatchObject({ files: [], isUnlisted: true })
+  })
+
+  test('has gaps up to the bound of lines that could be boundaries, and none behind it', () => {
+    const picture = `--x\r\nContent-Type: image/png\r\n\r\n${BASE64_LINE.repeat(9)}`
+    const limits = { ...LIMITS, boundaryLines: 3 }
+    expect(abridged(picture.repeat(3), limits).gaps).toHaveLength(3)
+    expect(abridged(picture.repeat(6), limits).gaps).toHaveLength(3)
   })
 
   test('does not change a text that is not all here, and says nothing of a text that a picture pretended to be', () => {

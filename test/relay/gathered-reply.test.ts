@@ -42,7 +42,10 @@ describe('a gathered reply', () => {
     const effects: RelayEffect[] = []
     const options = { mostOctets: 5_000, keptOctets: 500, room: new HoldingRoom(), memory }
     const spools = new Spools(
-      { ...options, abridger: { textOctets: 20, otherOctets: 20, archiveEndOctets: 0 } },
+      {
+        ...options,
+        abridger: { textOctets: 20, otherOctets: 20, archiveEndOctets: 0, boundaryLines: 1_000 },
+      },
       (effect) => effects.push(effect),
     )
     const bounds = { most: 200, room: memory, beginSpool: () => spools.begin() }

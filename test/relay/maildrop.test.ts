@@ -125,7 +125,10 @@ describe('the maildrop that a client sees', () => {
       fc.property(largeMaildrop, options, dialogue, (messages, model, { batches, pieceOctets }) => {
         const room = new HoldingRoom()
         const interceptor = { ...NO_INTERCEPTOR, room: new HoldingRoom() }
-        const spool = { room, abridger: { textOctets: 10_000, otherOctets: 40, archiveEndOctets: 0 } }
+        const spool = {
+          room,
+          abridger: { textOctets: 10_000, otherOctets: 40, archiveEndOctets: 0, boundaryLines: 1_000 },
+        }
         const limits = { heldMessageOctets: 2_000 }
         const { it, server, view } = session(messages, model, { spool, limits, interceptor })
         for (const batch of batches) {
@@ -248,7 +251,10 @@ describe('a server that has lost its mind', () => {
         const files = new HoldingRoom()
         const { it } = session(messages, model, {
           interceptor: { ...NO_INTERCEPTOR, room },
-          spool: { room: files, abridger: { textOctets: 5, otherOctets: 5, archiveEndOctets: 0 } },
+          spool: {
+            room: files,
+            abridger: { textOctets: 5, otherOctets: 5, archiveEndOctets: 0, boundaryLines: 1_000 },
+          },
           limits: { heldMessageOctets: 100 },
         })
         for (const event of events) {
@@ -609,7 +615,10 @@ describe('a message that lies in a file', () => {
     const memory = new HoldingRoom()
     const messages = [{ octets: LARGE, uniqueId: 'a', fate: { kind: 'body', sight } as const }]
     const { it, server } = session(messages, MODEL, {
-      spool: { room, abridger: { textOctets: 1_000, otherOctets: 40, archiveEndOctets: 0 } },
+      spool: {
+        room,
+        abridger: { textOctets: 1_000, otherOctets: 40, archiveEndOctets: 0, boundaryLines: 1_000 },
+      },
       limits: { heldMessageOctets: 1_000 },
       interceptor: { ...NO_INTERCEPTOR, room: memory },
       ...rest,
@@ -713,7 +722,7 @@ describe('a message that lies in a file', () => {
     const messages = [{ octets: LARGE, uniqueId: 'a', fate: { kind: 'body', sight: 'message' } as const }]
     const spool = {
       room: new HoldingRoom(),
-      abridger: { textOctets: 1_000, otherOctets: 40, archiveEndOctets: 0 },
+      abridger: { textOctets: 1_000, otherOctets: 40, archiveEndOctets: 0, boundaryLines: 1_000 },
     }
     const limits = { heldMessageOctets: 1_000 }
     const { it, server } = session(messages, MODEL, { spool, limits }, new Watching(messages))

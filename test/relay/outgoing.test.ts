@@ -21,7 +21,12 @@ function written(outgoing: Outgoing, file: Buffer): string {
 }
 
 function outgoing(file: Buffer, lines: number | null): Outgoing {
-  const abridger = new Abridger({ textOctets: 20, otherOctets: 20, archiveEndOctets: 0 })
+  const abridger = new Abridger({
+    textOctets: 20,
+    otherOctets: 20,
+    archiveEndOctets: 0,
+    boundaryLines: 1_000,
+  })
   abridger.add(file)
   const message = abridger.finish()
   if (message === null) throw new Error('a gap in a header section')
