@@ -139,7 +139,7 @@ class OutlineReader {
   /** @returns null for a part without parts, of which nothing is read yet */
   #readChildren(claims: Claims, from: number, path: string, depth: number): readonly MimePart[] | null {
     const isMultipart = claims.type.startsWith('multipart/')
-    const isMessage = claims.type === 'message/rfc822' && !ENCODED.has(claims.encoding)
+    const isMessage = holdsMessage(claims)
     if (!isMultipart && !isMessage) return null
     if (isMultipart && claims.boundary === null) return this.#givingUp('no-boundary')
     if (depth >= this.#limits.depth) return this.#givingUp('too-deep')
@@ -257,6 +257,11 @@ class OutlineReader {
 
 /** Encodings that have to be undone before there is a message to look into. RFC 2046 §5.2.1 forbids them. */
 const ENCODED: ReadonlySet<string> = new Set(['base64', 'quoted-printable'])
+
+/** Whether a part holds a message whose header section stands right behind its own. */
+export function holdsMessage({ type, encoding }: Pick<MimePart, 'type' | 'encoding'>): boolean {
+  return type === 'message/rfc822' && !ENCODED.has(encoding)
+}
 
 /** What the header of a part says of it. */
 interface Claims

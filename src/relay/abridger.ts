@@ -9,7 +9,7 @@
 import type { Abridged, Gap } from '../mail/abridged.js'
 import { beginsAsArchive } from '../mail/archive.js'
 import { EDIT_LIMITS, MAIL_LIMITS } from '../mail/limits.js'
-import { type MimePart, mimeOutline } from '../mail/outline.js'
+import { holdsMessage, type MimePart, mimeOutline } from '../mail/outline.js'
 import { decodeTransfer } from '../mail/part.js'
 import { base64Digits } from '../mail/transfer.js'
 import { removeByteStuffing } from '../pop3/encoder.js'
@@ -46,8 +46,6 @@ const DOT = 0x2e
 const BATCH_OCTETS = 131_072
 /** Transferred octets that tell whether it is an archive that begins. */
 const LOOK_OCTETS = 1_024
-/** Encodings that have to be undone before there is a message to look into. RFC 2046 §5.2.1 forbids them. */
-const ENCODED: ReadonlySet<string> = new Set(['base64', 'quoted-printable'])
 
 /** Lines that are being left out. */
 interface OpenGap {
@@ -173,11 +171,12 @@ export class Abridger {
   }
 
   #bodyBegins(section: Buffer): void {
-    const { type, encoding } = mimeOutline(section).root
+    const { root } = mimeOutline(section)
+    const { type, encoding } = root
     this.#encoding = encoding
     this.#body = this.#kept.length
     this.#endOctets = null
-    this.#section = type === 'message/rfc822' && !ENCODED.has(encoding) ? this.#kept.length : null
+    this.#section = holdsMessage(root) ? this.#kept.length : null
     this.#left = type.startsWith('text/') ? this.#limits.textOctets : this.#limits.otherOctets
   }
 

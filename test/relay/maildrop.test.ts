@@ -96,6 +96,26 @@ function takeReply(got: string, line: string): { readonly reply: string; readonl
   return { reply: got.slice(0, behind), rest: got.slice(behind) }
 }
 
+/** Commands in one go are answered as the model says, in their order, and nothing else is said. */
+function answersAsExpected(
+  { it, server, view }: Pick<ReturnType<typeof session>, 'it' | 'server' | 'view'>,
+  batch: readonly string[],
+  pieceOctets: number,
+): void {
+  const expected = batch.map((each) => view.expect(each))
+  it.client(batch.map((each) => `${each}\r\n`).join(''))
+  settle(it, server, inPieces(pieceOctets))
+  let got = it.takeToClient()
+  for (const [index, each] of batch.entries()) {
+    const { reply, rest } = takeReply(got, each)
+    const wanted = expected[index] ?? ''
+    if (typeof wanted === 'string') expect(reply, each).toBe(wanted)
+    else expect(reply, each).toMatch(wanted)
+    got = rest
+  }
+  expect(got).toBe('')
+}
+
 const attachment = fc
   .tuple(
     fc.constantFrom('image/png', 'video/mpeg'),
@@ -132,18 +152,7 @@ describe('the maildrop that a client sees', () => {
         const limits = { heldMessageOctets: 2_000 }
         const { it, server, view } = session(messages, model, { spool, limits, interceptor })
         for (const batch of batches) {
-          const expected = batch.map((each) => view.expect(each))
-          it.client(batch.map((each) => `${each}\r\n`).join(''))
-          settle(it, server, inPieces(pieceOctets))
-          let got = it.takeToClient()
-          for (const [index, each] of batch.entries()) {
-            const { reply, rest } = takeReply(got, each)
-            const wanted = expected[index] ?? ''
-            if (typeof wanted === 'string') expect(reply, each).toBe(wanted)
-            else expect(reply, each).toMatch(wanted)
-            got = rest
-          }
-          expect(got).toBe('')
+          answersAsExpected({ it, server, view }, batch, pieceOctets)
           expect(it.files.size).toBe(0)
           expect(room.taken).toBe(0)
           expect(interceptor.room.taken).toBe(0)
@@ -163,18 +172,7 @@ describe('the maildrop that a client sees', () => {
       fc.property(maildrop, options, dialogue, (messages, model, { batches, pieceOctets }) => {
         const { it, server, view } = session(messages, model)
         for (const batch of batches) {
-          const expected = batch.map((each) => view.expect(each))
-          it.client(batch.map((each) => `${each}\r\n`).join(''))
-          settle(it, server, inPieces(pieceOctets))
-          let got = it.takeToClient()
-          for (const [index, each] of batch.entries()) {
-            const { reply, rest } = takeReply(got, each)
-            const wanted = expected[index] ?? ''
-            if (typeof wanted === 'string') expect(reply, each).toBe(wanted)
-            else expect(reply, each).toMatch(wanted)
-            got = rest
-          }
-          expect(got).toBe('')
+          answersAsExpected({ it, server, view }, batch, pieceOctets)
         }
         it.client('QUIT\r\n')
         settle(it, server)
