@@ -1,6 +1,7 @@
 /**
  * Reads a message as it comes and keeps what rules may look at or change: header sections, texts, every line that could
- * be a boundary, and the beginnings of all else. Owns which lines are left out; whoever feeds it keeps those elsewhere.
+ * be a boundary, the beginnings of all else, and the ends of archives. Owns which lines are left out; whoever feeds it
+ * keeps those elsewhere.
  *
  * It does not follow the tree of parts: any line that begins as a boundary does may begin one, and what the header
  * section behind it says counts up to the next such line. What it takes for a picture, and a reader of the tree for a
@@ -63,7 +64,7 @@ export class Abridger {
   readonly #kept = new Growing()
   readonly #gaps: Gap[] = []
   #open: OpenGap | null = null
-  /** Octets that were not looked at yet: the beginning of a line, and within a gap the two lines before it. */
+  /** Octets that were not looked at yet: the beginning of a line, and within a gap what stays if the part ends now. */
   #waiting: Buffer[] = []
   #waitingOctets = 0
   /** Where they begin in what was received. */
@@ -180,7 +181,11 @@ export class Abridger {
     this.#left = type.startsWith('text/') ? this.#limits.textOctets : this.#limits.otherOctets
   }
 
-  /** Leaves lines out up to the next that could be a boundary, but for the two before it. @returns what it has done */
+  /**
+   * Leaves lines out up to the next that could be a boundary, but for the two before it and the end of an archive.
+   *
+   * @returns how far it has got
+   */
   #leaveOut(octets: Buffer, from: number, isLast: boolean): number {
     const found = octets.indexOf('\n--', from, 'latin1')
     const boundary = found < 0 ? octets.length : found + 1

@@ -7,6 +7,7 @@ import { inMemory } from '../../src/mail/source.js'
 import { LastLogins, RulesInForce, type SessionRulesInForce } from '../../src/proxy/rules-in-force.js'
 import { QUARANTINE_LIMITS } from '../../src/quarantine/limits.js'
 import { openQuarantine } from '../../src/quarantine/quarantine.js'
+import type { MaildropQuestion } from '../../src/relay/maildrop.js'
 import type { SessionFields } from '../../src/rules/verdict.js'
 import { type TemporaryDirectory, temporaryDirectory, until } from '../support/tools.js'
 
@@ -143,6 +144,15 @@ describe('rules in force', () => {
   })
 })
 
+const KEEP: MaildropQuestion = {
+  type: 'quarantine',
+  message: MESSAGE,
+  spooled: null,
+  rule: 'q',
+  reason: 'r',
+  uniqueId: 'u',
+}
+
 describe('what a session asks', () => {
   const judged = (run: string, more = ''): string =>
     `judges: { script: { type: command, run: [/bin/sh, -c, ${JSON.stringify(run)}] } }
@@ -186,15 +196,7 @@ rules: [{ name: a, when: verdict.script == "bad", then: [hide]${more} }]`
     const text = 'rules: [{ name: q, when: true, then: [quarantine] }]'
     const rules = await inForce(text)
     const ruled = session(rules)
-    const question = {
-      type: 'quarantine',
-      message: MESSAGE,
-      spooled: null,
-      rule: 'q',
-      reason: 'r',
-      uniqueId: 'u',
-    } as const
-    expect(await ruled.ask(question, inMemory(MESSAGE))).toMatchObject({ type: 'kept' })
+    expect(await ruled.ask(KEEP, inMemory(MESSAGE))).toMatchObject({ type: 'kept' })
     const examination = ruled.rules.examine(
       { ...seen, header: MESSAGE, message: MESSAGE },
       SESSION,
@@ -210,20 +212,12 @@ rules: [{ name: a, when: verdict.script == "bad", then: [hide]${more} }]`
     await other.release(kept?.id ?? '')
     other.close()
     await until('the release to be known', () => ruled.rules.recall(message, SESSION, 'delivery') === null)
-    expect(await ruled.ask(question, inMemory(MESSAGE))).toEqual({ type: 'released' })
+    expect(await ruled.ask(KEEP, inMemory(MESSAGE))).toEqual({ type: 'released' })
   })
 
   test('no folder is made for rules that take nothing away', async () => {
     const rules = await inForce(HIDE)
-    const question = {
-      type: 'quarantine',
-      message: MESSAGE,
-      spooled: null,
-      rule: 'q',
-      reason: 'r',
-      uniqueId: 'u',
-    } as const
-    expect(await session(rules).ask(question, inMemory(MESSAGE))).toEqual({
+    expect(await session(rules).ask(KEEP, inMemory(MESSAGE))).toEqual({
       type: 'failed',
       text: 'there is no quarantine',
     })
