@@ -133,19 +133,43 @@ describe('a cache in a file', () => {
         const limits = { entries: 3 }
         const model = VerdictCache.inMemory(keptLog().log, { ...VERDICT_CACHE_LIMITS, ...limits })
         let cache = await open(limits)
-        for (const each of steps) {
+        for (const [at, each] of steps.entries()) {
           if (each === 'reopen') {
             await cache.close()
             cache = await open(limits)
           } else {
-            model.set(...each)
-            cache.set(...each)
+            // Each value is another: what is set again as it was is not written again, and so is older in the file.
+            const [key, value] = each
+            model.set(key, { at, value })
+            cache.set(key, { at, value })
           }
         }
         await cache.close()
         cache = await open(limits)
         for (const key of ['a', 'b', 'c', 'd', 'e', 'ü\n"']) expect(cache.get(key)).toEqual(model.get(key))
         await cache.close()
+      }),
+      { numRuns: 30 },
+    )
+  })
+
+  it('gives the last value or none where the same is set again and again', async () => {
+    let round = 0
+    const step = fc.tuple(fc.constantFrom('a', 'b', 'c', 'd', 'e'), fc.constantFrom(null, 1))
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 20 }), async (steps) => {
+        round += 1
+        file = join(place.path, `again-${round}`)
+        const limits = { entries: 3 }
+        const cache = await open(limits)
+        for (const each of steps) cache.set(...each)
+        await cache.close()
+        const again = await open(limits)
+        const last = new Map<string, unknown>(steps)
+        const kept = ['a', 'b', 'c', 'd', 'e'].filter((key) => again.get(key) !== undefined)
+        for (const key of kept) expect(again.get(key)).toBe(last.get(key))
+        expect(kept).toHaveLength(Math.min(3, last.size))
+        await again.close()
       }),
       { numRuns: 30 },
     )
